@@ -1,0 +1,153 @@
+/*
+ * bgdet.h - judge the background of product cards.
+ *
+ * A card is *defective* when its background shows text, is not white, shows extra objects, when the
+ * main object is cropped by the frame, or when it is duplicated; otherwise it is *clean*. This
+ * library reads encoded pictures, runs a model file over them on a device, and says which.
+ *
+ *     bytes --bgd_image_decode--> image --bgd_engine_score--> result
+ *
+ * Conventions
+ *   Errors     Functions that can fail return 0 or a negative `enum bgd_code`, and write one line of
+ *              text to the caller's `struct bgd_err` (never NULL). The line names the file or tensor, what was
+ *              expected and what was found. The library never prints and never exits.
+ *   Ownership  X_open/X_close and X_decode/X_free pair up. Out pointers are NULL after a failure;
+ *              closing NULL is allowed.
+ *   Input      Every reader takes hostile bytes: damaged or malicious input gives an error, never
+ *              undefined behaviour. Limits are stated beside the functions.
+ *   Threads    Different objects may be used from different threads. What may be shared says so.
+ *   Shapes     In comments, outermost first: (n, c, h, w). Sizes on the command line are WxH.
+ */
+#ifndef BGDET_H
+#define BGDET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BGD_VERSION "0.1.0"
+
+/* ---------------------------------------------------------------- errors */
+
+/* What went wrong, by what the caller can do about it. The names (bgd_code_name) appear in result rows. */
+enum bgd_code {
+    BGD_OK = 0,
+    BGD_MISSING = -1,     /* "missing": no such file */
+    BGD_UNREADABLE = -2,  /* "unreadable": the file exists but reading it failed (permission, a directory, EIO) */
+    BGD_UNKNOWN = -3,     /* "unknown_format": the content is of no format that is read */
+    BGD_DAMAGED = -4,     /* "damaged": of a known format, but cut short or against its rules */
+    BGD_UNSUPPORTED = -5, /* "unsupported": valid, but a variant that is not read (12-bit JPEG, quantised tensors) */
+    BGD_LIMIT = -6,       /* "limit": larger than a limit of this header */
+    BGD_MEMORY = -7,      /* "memory": an allocation failed */
+    BGD_ARGUMENT = -8,    /* "argument": the call or the settings do not fit the model */
+    BGD_DEVICE = -9,      /* "device": the device is missing, lost or failed */
+    BGD_WRITE = -10,      /* "write": output could not be written (disk full, closed pipe) */
+};
+
+struct bgd_err {
+    enum bgd_code code;
+    char text[1024]; /* one line of UTF-8, NUL-terminated; control bytes of names are replaced by '?' */
+};
+
+/* The stable name of a code, as in the table above; "ok" for BGD_OK, "unknown" for anything else. */
+const char *bgd_code_name(int code);
+
+/* ---------------------------------------------------------------- images */
+
+/* Limits on a picture, checked from its header before anything is allocated. */
+#define BGD_IMAGE_BYTES_MAX (20u << 20)    /* encoded bytes */
+#define BGD_IMAGE_PIXELS_MAX 50000000u     /* width x height as coded */
+#define BGD_IMAGE_SIDE_MAX 16384u          /* pixels a side */
+#define BGD_IMAGE_SCANS_MAX 100u           /* scans of a progressive JPEG */
+
+enum bgd_format { BGD_FORMAT_NONE, BGD_JPEG, BGD_PNG, BGD_WEBP, BGD_GIF, BGD_BMP, BGD_TGA };
+
+/* "jpeg", "png", "webp", "gif", "bmp", "tga"; "none" for BGD_FORMAT_NONE. */
+const char *bgd_format_name(enum bgd_format format);
+
+/* A decoded picture: 8-bit sRGB, alpha composited on white, upright (EXIF orientation obeyed).
+ * Start from `struct bgd_image image = {0};`; decoding into it again reuses its memory. */
+struct bgd_image {
+    uint8_t *rgb;       /* (height, width, 3), rows contiguous; owned */
+    uint32_t width;     /* of `rgb`: may be smaller than the picture (see bgd_image_decode) */
+    uint32_t height;
+    uint32_t full_width; /* of the picture itself, upright */
+    uint32_t full_height;
+    enum bgd_format format;
+    size_t capacity; /* bytes allocated at `rgb` */
+};
+
+/*
+ * Decodes `size` bytes at `data` into `image`; the format is told from the content.
+ *   JPEG (baseline, progressive; grey, YCbCr, RGB, CMYK, YCCK), WebP (lossy, lossless, first frame), PNG
+ *   (8/16 bit, palette, alpha), GIF (first frame), BMP, TGA.
+ * `min_width` x `min_height` is the size that the caller is going to shrink the upright picture to: the
+ * decoder may then decode a JPEG at the smallest DCT scale (1/8, 1/4, 1/2) that is not below it on either side,
+ * and a WebP by its scaled decoding. 0 x 0 decodes every pixel.
+ * Returns 0, or BGD_UNKNOWN, BGD_DAMAGED (a JPEG cut before its last row is damaged), BGD_UNSUPPORTED, BGD_LIMIT,
+ * BGD_MEMORY; `image` then holds no picture but may keep its memory. Thread-safe for different images.
+ */
+int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t min_height,
+                     struct bgd_image *image, struct bgd_err *err);
+
+/* Frees the memory and clears the struct; a zeroed image is fine. */
+void bgd_image_free(struct bgd_image *image);
+
+/* ---------------------------------------------------------------- models */
+
+struct bgd_model; /* a validated, mapped model file (bgdet_format.h); immutable, may be shared by threads */
+
+/* Maps and validates the file: magic, version, exact length, hash, every table, every shape. */
+int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *err);
+void bgd_model_close(struct bgd_model *model);
+
+/* ---------------------------------------------------------------- scoring */
+
+/* Why a card is defective. A model's labels name the reasons that it knows. */
+enum bgd_reason { BGD_TEXT, BGD_NOT_WHITE, BGD_EXTRA_OBJECTS, BGD_CROPPED, BGD_DUPLICATES, BGD_REASONS };
+
+/* "text", "not_white", "extra_objects", "cropped", "duplicates". */
+const char *bgd_reason_name(enum bgd_reason reason);
+
+struct bgd_result {
+    bool defective;             /* score >= the model's threshold for "defective" */
+    float score;                /* P(defective), 0..1 */
+    float reasons[BGD_REASONS]; /* P(reason), 0..1; NAN for a reason that the model does not know */
+};
+
+struct bgd_engine; /* a model made ready on a device */
+
+struct bgd_engine_options {
+    const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
+    uint32_t batch;     /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
+    uint32_t lanes;     /* calls that may run at the same time; 0: 1 */
+};
+
+/*
+ * Makes `model` ready. The model must be a classifier with 3 input channels and a label "defective"; it is borrowed and must outlive the
+ * engine. The engine owns what it needs per lane; nothing is allocated per call.
+ */
+int bgd_engine_open(const struct bgd_model *model, const struct bgd_engine_options *options,
+                    struct bgd_engine **engine, struct bgd_err *err);
+void bgd_engine_close(struct bgd_engine *engine);
+
+const char *bgd_engine_device(const struct bgd_engine *engine); /* the backend taken: "onednn", ... */
+uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per call at the most */
+uint32_t bgd_engine_width(const struct bgd_engine *engine);     /* the size that pictures are shrunk to, */
+uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image_decode */
+
+/*
+ * Scores `n` <= batch pictures into `results`, in order. A picture's result depends on that picture alone: not
+ * on `n`, its neighbours, the lane or the number of lanes, to the last bit. One thread per lane (0-based) at a time.
+ */
+int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_image *const *images, uint32_t n,
+                     struct bgd_result *results, struct bgd_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/*
+ * A backend runs whole graphs on one kind of device. It is one table of functions; every backend fills every slot.
+ *
+ *     open -> prepare (once per lane) -> [ feed or load -> run -> fetch ]* -> release -> close
+ *
+ * An *exec* is one lane: a model made ready for batches of up to `batch` pictures, with an arena of its own, used by
+ * one thread at a time. Execs of one model that run side by side share weights and compiled code: the later ones name
+ * the first as `sibling`. Fusing, layouts and precision are the backend's private business inside prepare.
+ *
+ * On every backend a picture's outputs depend on that picture alone, to the last bit: not on n, its place in the
+ * batch, the other pictures, or the number of lanes.
+ *
+ * Errors are BGD_DEVICE, BGD_MEMORY or BGD_ARGUMENT. After a failed run the exec may be released, and nothing else.
+ */
+#ifndef BGD_BACKEND_H
+#define BGD_BACKEND_H
+
+#include "model.h"
+
+struct device; /* defined by each backend */
+struct exec;
+
+struct backend {
+    const char *name; /* "ref", "onednn", "cuda" */
+
+    /* BGD_DEVICE when there is no such device. */
+    int (*open)(struct device **device, struct bgd_err *err);
+    void (*close)(struct device *device);
+
+    /* `batch` 0 lets the backend choose. `model` is borrowed until release; `sibling` (or NULL) must stay until then, too. */
+    int (*prepare)(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
+                   struct exec **exec, struct bgd_err *err);
+    void (*release)(struct exec *exec);
+
+    /* The largest n of the calls below. */
+    uint32_t (*batch)(const struct exec *exec);
+
+    /* Fills graph input `input` from raw values (n, c, h, w). */
+    int (*load)(struct exec *exec, uint32_t input, uint32_t n, const float *values, struct bgd_err *err);
+
+    /* Fills graph input 0 from n pictures of any size: resize + normalise, by the model's input spec. */
+    int (*feed)(struct exec *exec, uint32_t n, const struct bgd_image *const *images, struct bgd_err *err);
+
+    int (*run)(struct exec *exec, uint32_t n, struct bgd_err *err);
+
+    /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
+    int (*fetch)(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err);
+};
+
+extern const struct backend backend_ref;    /* plain loops in f32, sums in double: what "correct" means */
+extern const struct backend backend_onednn; /* the CPU default */
+
+/* The backends of this build, in the order in which "auto" tries them; NULL-terminated. "ref" is last. */
+extern const struct backend *const backends[];
+
+/* Opens the device named `name`, or for NULL or "auto" the first that answers (never "ref" unless it is alone). */
+int backend_open(const char *name, const struct backend **backend, struct device **device, struct bgd_err *err);
+
+#endif

@@ -1,0 +1,142 @@
+#include "convert.h"
+
+#include "../err.h"
+#include "../file.h"
+#include "checkpoint.h"
+#include "graph.h"
+#include "resnet.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static const char default_labels[] = "defective,text,not_white,extra_objects,cropped,duplicates";
+
+/* Every tensor that is left over is named: weights forgotten in silence would be wrong answers later. */
+static int check_all_used(const struct checkpoint *checkpoint, struct bgd_err *err)
+{
+    char names[600] = "";
+    size_t unused = 0;
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        if (checkpoint->tensors[i].used)
+            continue;
+        size_t length = strlen(names);
+        if (length + strlen(checkpoint->tensors[i].name) + 3 < sizeof names)
+            snprintf(names + length, sizeof names - length, "%s%s", unused ? ", " : "", checkpoint->tensors[i].name);
+        else if (length + 5 < sizeof names && strcmp(names + length - 3, "...") != 0)
+            snprintf(names + length, sizeof names - length, " ...");
+        unused++;
+    }
+    return unused ? err_set(err, BGD_UNSUPPORTED, "%zu tensors that the network does not read: %s", unused, names) : 0;
+}
+
+static int set_labels(struct meta *meta, const char *list, uint32_t classes, struct bgd_err *err)
+{
+    char *numbers = NULL;
+    if (!list && classes == 6) {
+        list = default_labels;
+    } else if (!list) {
+        if (!(numbers = malloc((size_t)classes * 11 + 1)))
+            return err_set(err, BGD_MEMORY, "out of memory");
+        char *at = numbers;
+        for (uint32_t i = 0; i < classes; i++)
+            at += sprintf(at, i ? ",%u" : "%u", i);
+        list = numbers;
+    }
+    meta->labels = calloc(classes, sizeof *meta->labels);
+    meta->thresholds = calloc(classes, sizeof *meta->thresholds);
+    uint32_t given = 0;
+    for (const char *at = list; meta->labels && meta->thresholds; given++) {
+        size_t length = strcspn(at, ",");
+        if (given < classes) {
+            meta->labels[given] = strndup(at, length);
+            meta->thresholds[given] = 0.5f;
+            meta->n_labels++;
+            if (!meta->labels[given])
+                break;
+        }
+        if (!at[length]) {
+            given++;
+            break;
+        }
+        at += length + 1;
+    }
+    free(numbers);
+    if (!meta->labels || !meta->thresholds)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    if (given != classes)
+        return err_set(err, BGD_ARGUMENT, "%u labels given, the network has %u classes", given, classes);
+    return 0;
+}
+
+/* Where the weights came from, as JSON. */
+static char *describe_source(const struct convert_options *options, const struct checkpoint *checkpoint)
+{
+    char hash[33];
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(checkpoint->map, checkpoint->map_size));
+    for (int i = 0; i < 16; i++)
+        snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
+    const char *slash = strrchr(options->source, '/');
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "checkpoint", slash ? slash + 1 : options->source);
+    cJSON_AddStringToObject(object, "checkpoint_xxh3_128", hash);
+    cJSON_AddStringToObject(object, "form", checkpoint->form);
+    cJSON_AddStringToObject(object, "converter", "bgdet " BGD_VERSION);
+    char *text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    return text;
+}
+
+static int build(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
+                 struct meta *meta, struct bgd_err *err)
+{
+    char arch[16];
+    if (!resnet_recognises(checkpoint))
+        return err_set(err, BGD_UNSUPPORTED, "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc); "
+                                             "the first of its %zu tensors is %s",
+                       checkpoint->count, checkpoint->count ? checkpoint->tensors[0].name : "none");
+    uint32_t logits = resnet_build(checkpoint, options->height, options->width, graph, arch);
+    bool sigmoid = strcmp(options->head, "sigmoid") == 0;
+    graph_output(graph, graph_op(graph, sigmoid ? BGD_OP_SIGMOID : BGD_OP_SOFTMAX, "scores", logits, 0));
+    if (graph_error(graph, err))
+        return err->code;
+    if (check_all_used(checkpoint, err))
+        return err->code;
+
+    meta->arch = strdup(arch);
+    meta->head = strdup(options->head);
+    meta->provenance = describe_source(options, checkpoint);
+    meta->classifier = true;
+    meta->channels = graph_shape(graph, 0).c;
+    meta->input.width = options->width;
+    meta->input.height = options->height;
+    memcpy(meta->input.mean, options->mean, sizeof meta->input.mean);
+    memcpy(meta->input.std, options->std, sizeof meta->input.std);
+    if (!meta->arch || !meta->head || !meta->provenance)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    return set_labels(meta, options->labels, graph_shape(graph, logits).c, err);
+}
+
+int convert_run(const struct convert_options *options, char summary[256], struct bgd_err *err)
+{
+    struct checkpoint *checkpoint = NULL;
+    struct graph *graph = NULL;
+    struct meta meta = {0};
+    if (checkpoint_open(options->source, &checkpoint, err))
+        return err->code;
+    int code = graph_open(&graph, err);
+    if (!code && (code = build(options, checkpoint, graph, &meta, err)))
+        err_prefix(err, "%s: ", options->source);
+    if (!code)
+        code = graph_write(graph, &meta, options->f16 ? BGD_F16 : BGD_F32, options->target, err);
+    if (!code)
+        snprintf(summary, 256, "%s, %u labels, input %ux%u with %u channels, from a %s checkpoint of %zu tensors", meta.arch,
+                 meta.n_labels, meta.input.width, meta.input.height, meta.channels, checkpoint->form, checkpoint->count);
+    meta_free(&meta);
+    graph_close(graph);
+    checkpoint_close(checkpoint);
+    return code;
+}

@@ -1,0 +1,28 @@
+/* A convolution and the batch-norm behind it, folded into one convolution with a bias. */
+#ifndef BGD_FOLD_H
+#define BGD_FOLD_H
+
+#include "checkpoint.h"
+
+/* Weights read from a checkpoint, to be freed by fold_free. */
+struct folded {
+    float *weight; /* (out, in / groups, kernel, kernel) */
+    float *bias;   /* (out) */
+    uint32_t out, in, kernel_h, kernel_w;
+};
+
+/*
+ * Reads CONV.weight (4 dimensions, and CONV.bias if there is one) and, if `norm` is not NULL, NORM.weight, .bias, .running_mean and .running_var:
+ *     scale = gamma / sqrt(var + eps),   weight' = weight * scale,   bias' = beta + (bias - mean) * scale
+ * in double, rounded once. NORM.num_batches_tracked is taken and ignored. Every tensor read is marked as used. BGD_DAMAGED names the tensor
+ * that is missing or of the wrong shape.
+ */
+int fold_conv(const struct checkpoint *checkpoint, const char *conv, const char *norm, double eps, struct folded *out,
+              struct bgd_err *err);
+
+/* Reads NAME.weight (2 dimensions) and NAME.bias; kernel 1x1. */
+int fold_dense(const struct checkpoint *checkpoint, const char *name, struct folded *out, struct bgd_err *err);
+
+void fold_free(struct folded *folded);
+
+#endif

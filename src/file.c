@@ -1,0 +1,104 @@
+#include "file.h"
+
+#include "err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_for_reading(const char *path, size_t most, size_t *size, struct bgd_err *err)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer; it is refused below. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(err, errno == ENOENT || errno == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE, "%s", strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st))
+        err_set(err, BGD_UNREADABLE, "%s", strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        err_set(err, BGD_UNREADABLE, "not a regular file");
+    else if ((uint64_t)st.st_size > most)
+        err_set(err, BGD_LIMIT, "%lld bytes, at most %zu are read", (long long)st.st_size, most);
+    else {
+        *size = (size_t)st.st_size;
+        return fd;
+    }
+    close(fd);
+    return err->code;
+}
+
+int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err)
+{
+    size_t size = 0;
+    int fd = open_for_reading(path, most, &size, err);
+    if (fd < 0)
+        return fd;
+    if (size > buffer->capacity) {
+        uint8_t *grown = realloc(buffer->data, size);
+        if (!grown) {
+            err_set(err, BGD_MEMORY, "out of memory for %zu bytes", size);
+            goto fail;
+        }
+        buffer->data = grown;
+        buffer->capacity = size;
+    }
+    for (buffer->size = 0; buffer->size < size;) {
+        ssize_t got = read(fd, buffer->data + buffer->size, size - buffer->size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            err_set(err, BGD_UNREADABLE, "%s", strerror(errno));
+            goto fail;
+        }
+        if (got == 0)
+            break; /* the file shrank meanwhile: what was read is judged */
+        buffer->size += (size_t)got;
+    }
+    close(fd);
+    return 0;
+fail:
+    close(fd);
+    return err->code;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = write(fd, data, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        data += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+int file_write(const char *path, const void *data, size_t size, struct bgd_err *err)
+{
+    size_t room = strlen(path) + 32;
+    char *temporary = malloc(room);
+    if (!temporary)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    snprintf(temporary, room, "%s.tmp-%ld", path, (long)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool written = fd >= 0 && write_all(fd, data, size) == 0 && fsync(fd) == 0;
+    int reason = errno;
+    if (fd >= 0 && close(fd) && written) {
+        written = false;
+        reason = errno;
+    }
+    if (written && rename(temporary, path)) {
+        written = false;
+        reason = errno;
+    }
+    if (!written && fd >= 0)
+        unlink(temporary);
+    free(temporary);
+    return written ? 0 : err_set(err, BGD_WRITE, "%s: %s", path, strerror(reason));
+}

@@ -1,0 +1,21 @@
+/* Whole files: read under a limit, written so that they appear complete or not at all. */
+#ifndef BGD_FILE_H
+#define BGD_FILE_H
+
+#include "bgdet.h"
+
+/* A growing buffer, reused from file to file. Zero it before the first use; free(data) at the end. */
+struct file_buffer {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+/* Reads the regular file `path`. BGD_MISSING, BGD_UNREADABLE (a directory, a FIFO, EIO), BGD_LIMIT above `most` bytes.
+ * The text does not repeat the path. */
+int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err);
+
+/* Writes path.tmp-PID, syncs it and renames it to `path`. BGD_WRITE names the file. */
+int file_write(const char *path, const void *data, size_t size, struct bgd_err *err);
+
+#endif

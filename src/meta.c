@@ -1,0 +1,215 @@
+#include "meta.h"
+
+#include "err.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int get_string(const cJSON *object, const char *key, char **out, struct bgd_err *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsString(item))
+        return err_set(err, BGD_DAMAGED, "metadata: \"%s\" is %s, expected a string", key, item ? "another type" : "missing");
+    *out = strdup(item->valuestring);
+    return *out ? 0 : err_set(err, BGD_MEMORY, "metadata: out of memory");
+}
+
+static int get_size(const cJSON *object, const char *key, uint32_t most, uint32_t *out, struct bgd_err *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1) || item->valuedouble > most ||
+        item->valuedouble != floor(item->valuedouble))
+        return err_set(err, BGD_DAMAGED, "metadata: \"%s\" is not an integer of 1..%u", key, most);
+    *out = (uint32_t)item->valuedouble;
+    return 0;
+}
+
+static int get_rgb(const cJSON *object, const char *key, double least, double most, float out[3], struct bgd_err *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != 3)
+        return err_set(err, BGD_DAMAGED, "metadata: \"%s\" is not an array of 3 numbers", key);
+    for (int i = 0; i < 3; i++) {
+        const cJSON *item = cJSON_GetArrayItem(array, i);
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= least) || !(item->valuedouble <= most))
+            return err_set(err, BGD_DAMAGED, "metadata: \"%s\"[%d] is not a number of %g..%g", key, i, least, most);
+        out[i] = (float)item->valuedouble;
+    }
+    return 0;
+}
+
+static int get_input(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    const cJSON *input = cJSON_GetObjectItemCaseSensitive(root, "input");
+    if (!cJSON_IsObject(input))
+        return err_set(err, BGD_DAMAGED, "metadata: \"input\" is %s, expected an object", input ? "another type" : "missing");
+    if (get_size(input, "width", BGD_IMAGE_SIDE_MAX, &meta->input.width, err) ||
+        get_size(input, "height", BGD_IMAGE_SIDE_MAX, &meta->input.height, err) ||
+        get_size(input, "channels", 4, &meta->channels, err) ||
+        get_rgb(input, "mean", -100, 100, meta->input.mean, err) ||
+        get_rgb(input, "std", 1e-6, 100, meta->input.std, err))
+        return err->code;
+    const cJSON *filter = cJSON_GetObjectItemCaseSensitive(input, "filter");
+    if (!cJSON_IsString(filter) || strcmp(filter->valuestring, "bilinear") != 0)
+        return err_set(err, BGD_DAMAGED, "metadata: \"filter\" is not \"bilinear\"");
+    return 0;
+}
+
+static int get_labels(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "labels");
+    int n = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
+    if (n < 1 || n > META_LABELS_MAX)
+        return err_set(err, BGD_DAMAGED, "metadata: \"labels\" is not an array of 1..%d strings", META_LABELS_MAX);
+    meta->labels = calloc((size_t)n, sizeof *meta->labels);
+    meta->thresholds = calloc((size_t)n, sizeof *meta->thresholds);
+    if (!meta->labels || !meta->thresholds)
+        return err_set(err, BGD_MEMORY, "metadata: out of memory");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array) {
+        if (!cJSON_IsString(item) || !item->valuestring[0])
+            return err_set(err, BGD_DAMAGED, "metadata: label %u is not a string", meta->n_labels);
+        if (meta_label(meta, item->valuestring) >= 0)
+            return err_set(err, BGD_DAMAGED, "metadata: label \"%s\" stands twice", item->valuestring);
+        meta->thresholds[meta->n_labels] = 0.5f;
+        meta->labels[meta->n_labels] = strdup(item->valuestring);
+        if (!meta->labels[meta->n_labels++])
+            return err_set(err, BGD_MEMORY, "metadata: out of memory");
+    }
+    return 0;
+}
+
+static int get_thresholds(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "thresholds");
+    if (object && !cJSON_IsObject(object))
+        return err_set(err, BGD_DAMAGED, "metadata: \"thresholds\" is not an object");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object) {
+        int label = meta_label(meta, item->string);
+        if (label < 0 || !cJSON_IsNumber(item) || !(item->valuedouble >= 0) || !(item->valuedouble <= 1))
+            return err_set(err, BGD_DAMAGED, "metadata: threshold \"%s\" is not a label's number of 0..1", item->string);
+        meta->thresholds[label] = (float)item->valuedouble;
+    }
+    return 0;
+}
+
+static int get_classifier(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    if (get_string(root, "head", &meta->head, err))
+        return err->code;
+    if (strcmp(meta->head, "softmax") != 0 && strcmp(meta->head, "sigmoid") != 0)
+        return err_set(err, BGD_DAMAGED, "metadata: head \"%s\", expected \"softmax\" or \"sigmoid\"", meta->head);
+    if (get_input(root, meta, err) || get_labels(root, meta, err) || get_thresholds(root, meta, err))
+        return err->code;
+    return 0;
+}
+
+int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err *err)
+{
+    *meta = (struct meta){0};
+    char *kind = NULL;
+    const char *end = NULL;
+    cJSON *root = cJSON_ParseWithLengthOpts(json, size, &end, false);
+    if (!cJSON_IsObject(root) || end != json + size) {
+        err_set(err, BGD_DAMAGED, "metadata: not one JSON object (stopped at byte %zu of %zu)",
+                end ? (size_t)(end - json) : 0, size);
+        goto fail;
+    }
+    if (get_string(root, "arch", &meta->arch, err) || get_string(root, "kind", &kind, err))
+        goto fail;
+    meta->classifier = strcmp(kind, "classifier") == 0;
+    if (!meta->classifier && strcmp(kind, "network") != 0) {
+        err_set(err, BGD_DAMAGED, "metadata: kind \"%s\", expected \"classifier\" or \"network\"", kind);
+        goto fail;
+    }
+    const cJSON *provenance = cJSON_GetObjectItemCaseSensitive(root, "provenance");
+    meta->provenance = cJSON_IsObject(provenance) ? cJSON_PrintUnformatted(provenance) : strdup("{}");
+    if (!meta->provenance) {
+        err_set(err, BGD_MEMORY, "metadata: out of memory");
+        goto fail;
+    }
+    if (meta->classifier && get_classifier(root, meta, err))
+        goto fail;
+    free(kind);
+    cJSON_Delete(root);
+    return 0;
+fail:
+    free(kind);
+    cJSON_Delete(root);
+    meta_free(meta);
+    return err->code;
+}
+
+/* A float as the shortest decimal that reads back as the same float: 0.485, not 0.48500001430511475. */
+static cJSON *short_number(float value)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    return cJSON_CreateRaw(text);
+}
+
+static void add_rgb(cJSON *object, const char *key, const float rgb[3])
+{
+    cJSON *array = cJSON_AddArrayToObject(object, key);
+    for (int i = 0; i < 3; i++)
+        cJSON_AddItemToArray(array, short_number(rgb[i]));
+}
+
+static void add_classifier(cJSON *root, const struct meta *meta)
+{
+    cJSON_AddStringToObject(root, "head", meta->head);
+    cJSON *labels = cJSON_AddArrayToObject(root, "labels");
+    cJSON *thresholds = cJSON_AddObjectToObject(root, "thresholds");
+    for (uint32_t i = 0; i < meta->n_labels; i++) {
+        cJSON_AddItemToArray(labels, cJSON_CreateString(meta->labels[i]));
+        cJSON_AddItemToObject(thresholds, meta->labels[i], short_number(meta->thresholds[i]));
+    }
+    cJSON *input = cJSON_AddObjectToObject(root, "input");
+    cJSON_AddNumberToObject(input, "width", meta->input.width);
+    cJSON_AddNumberToObject(input, "height", meta->input.height);
+    cJSON_AddNumberToObject(input, "channels", meta->channels);
+    add_rgb(input, "mean", meta->input.mean);
+    add_rgb(input, "std", meta->input.std);
+    cJSON_AddStringToObject(input, "filter", "bilinear");
+}
+
+char *meta_print(const struct meta *meta)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "arch", meta->arch);
+    cJSON_AddStringToObject(root, "kind", meta->classifier ? "classifier" : "network");
+    if (meta->classifier)
+        add_classifier(root, meta);
+    cJSON_AddRawToObject(root, "provenance", meta->provenance ? meta->provenance : "{}");
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+void meta_free(struct meta *meta)
+{
+    for (uint32_t i = 0; i < meta->n_labels; i++)
+        free(meta->labels[i]);
+    free(meta->labels);
+    free(meta->thresholds);
+    free(meta->arch);
+    free(meta->head);
+    free(meta->provenance);
+    *meta = (struct meta){0};
+}
+
+int meta_label(const struct meta *meta, const char *label)
+{
+    for (uint32_t i = 0; i < meta->n_labels; i++)
+        if (strcmp(meta->labels[i], label) == 0)
+            return (int)i;
+    return -1;
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Measures a checkpoint on made cards of unseen products, and on real pictures that nobody trained on.
+
+    evaluate.py --data DIR --model resnet18-60x80.pth --made cards-validation.npz [--mistakes FILE.png]
+
+Real pictures: clean photos of the held-out shops as they are, against real cards with text, colours, props and collages
+(defective, but not labelled by reason: so accuracy, cross-entropy and AUC of "defective" alone). Beside them, the floor: a
+card is called defective when more than 10 % of the frame's border is below 235.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image, ImageDraw
+
+from synth import DEFECTS, HELD_OUT_REPOS, SIZE, flatten, read_index
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+REAL_DEFECTIVE = {"real_card_defective", "ai_composed_card"}
+
+
+def to_input(cards: np.ndarray) -> torch.Tensor:
+    """(n, 80, 60, 3) bytes to the network's (n, 3, 80, 60)."""
+    values = torch.from_numpy(np.ascontiguousarray(cards)).permute(0, 3, 1, 2).float() / 255
+    return (values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+@torch.no_grad()
+def scores(model: torch.nn.Module, cards: np.ndarray) -> np.ndarray:
+    """(n, 6) probabilities."""
+    return torch.cat([torch.sigmoid(model(to_input(part))) for part in np.array_split(cards, max(1, len(cards) // 250))]).numpy()
+
+
+def auc(truth: np.ndarray, score: np.ndarray) -> float | None:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half."""
+    positive, negative = score[truth == 1], np.sort(score[truth == 0])
+    if len(positive) == 0 or len(negative) == 0:
+        return None
+    below = np.searchsorted(negative, positive, "left") + np.searchsorted(negative, positive, "right")
+    return round(float(below.mean() / (2 * len(negative))), 4)
+
+
+def binary(truth: np.ndarray, p: np.ndarray) -> dict[str, object]:
+    """Accuracy at 0.5, cross-entropy (natural log, mean over cards) and AUC of one output."""
+    p = np.clip(p.astype(np.float64), 1e-7, 1 - 1e-7)
+    entropy = -np.where(truth == 1, np.log(p), np.log(1 - p)).mean()
+    return {"cards": len(truth), "defective": int(truth.sum()), "accuracy": round(float(((p >= 0.5) == truth).mean()), 4),
+            "cross_entropy": round(float(entropy), 4), "auc": auc(truth, p)}
+
+
+def measure_made(model: torch.nn.Module, cards: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+    p = scores(model, cards)
+    result = binary(labels[:, 0], p[:, 0])
+    result["auc_per_reason"] = {name: auc(labels[:, i + 1], p[:, i + 1]) for i, name in enumerate(DEFECTS)}
+    return result
+
+
+def real_rows(data: Path) -> list[tuple[Path, int, str]]:
+    """Path, defective, group. Defective cards are of every shop; none of them is ever trained on."""
+    rows = []
+    for row in read_index(data):
+        if row["kind"] == "clean" and row["source_repo"] in HELD_OUT_REPOS and row["file"].startswith("clean/"):
+            rows.append((data / row["file"], 0, row["file"].split("/")[1]))
+        elif row["kind"] in REAL_DEFECTIVE:
+            rows.append((data / row["file"], 1, "cards"))
+    return rows
+
+
+def picture(path: Path) -> np.ndarray:
+    image = Image.open(path)
+    image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
+    return np.asarray(image.resize(SIZE, Image.BILINEAR))
+
+
+def border_rule(cards: np.ndarray) -> np.ndarray:
+    """1 where more than 10 % of the border's pixels have a channel below 235."""
+    border = np.ones((SIZE[1], SIZE[0]), bool)
+    border[1:-1, 1:-1] = False
+    return (cards[:, border].min(axis=2) < 235).mean(axis=1) > 0.10
+
+
+def measure_real(model: torch.nn.Module, data: Path, mistakes: Path | None) -> dict[str, object]:
+    rows = real_rows(data)
+    cards = np.stack([picture(path) for path, _, _ in rows])
+    truth = np.array([defective for _, defective, _ in rows])
+    group = np.array([g for _, _, g in rows])
+    p = scores(model, cards)[:, 0]
+    balanced = np.mean([((p >= 0.5) == truth)[truth == k].mean() for k in (0, 1)])
+    result = {"all": binary(truth, p), "balanced_accuracy": round(float(balanced), 4),
+              "correct_per_group": {g: f"{int(((p >= 0.5) == truth)[group == g].sum())} of {int((group == g).sum())}"
+                                    for g in sorted(set(group))},
+              "border_rule_accuracy": round(float((border_rule(cards) == truth).mean()), 4)}
+    if mistakes:
+        draw_mistakes(cards, truth, p, mistakes)
+    return result
+
+
+def draw_mistakes(cards: np.ndarray, truth: np.ndarray, p: np.ndarray, path: Path) -> None:
+    """The worst hundred, as the network saw them, with what they are and P(defective)."""
+    wrong = [i for i in np.argsort(-np.abs(p - truth)) if (p[i] >= 0.5) != truth[i]][:100]
+    image = Image.new("RGB", (20 * 66, max(1, -(-len(wrong) // 20)) * 100), (200, 200, 200))
+    for place, i in enumerate(wrong):
+        x, y = place % 20 * 66 + 3, place // 20 * 100 + 3
+        image.paste(Image.fromarray(cards[i]), (x, y))
+        ImageDraw.Draw(image).text((x, y + 82), f"{'def' if truth[i] else 'clean'} {p[i]:.2f}", fill=(0, 0, 0))
+    image.save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--made", type=Path, required=True)
+    parser.add_argument("--mistakes", type=Path)
+    args = parser.parse_args()
+    model = torchvision.models.resnet18(num_classes=6)
+    model.load_state_dict(torch.load(args.model, map_location="cpu"))
+    model.eval()
+    with np.load(args.made) as made:
+        print(json.dumps({"made": measure_made(model, made["cards"], made["labels"]),
+                          "real": measure_real(model, args.data, args.mistakes)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

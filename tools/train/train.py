@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""Makes the cards, trains ResNet-18 on their thumbnails, and measures it on cards of products it has never seen.
+
+    train.py --data DIR --out DIR        resnet18-60x80.pth (torchvision's keys), metrics.json, cards-*.npz (the cache)
+
+The same seed gives the same cards; the weights also depend on the number of threads, as sums are split among them.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+
+from evaluate import MEAN, STD, measure_made, to_input
+from synth import DEFECTS, Synth, load
+
+LABELS = ("defective", *DEFECTS)
+
+synth: Synth  # of this process and its forked workers: handing it over by pickle would copy every photo
+
+
+def make_card(index: int) -> tuple[np.ndarray, np.ndarray]:
+    return synth.card(index)
+
+
+def make_cards(data: Path, count: int, seed: int, validation: bool, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(count, 80, 60, 3) thumbnails and (count, 6) labels, from the cache if it holds that many."""
+    global synth
+    if cache.exists():
+        with np.load(cache) as stored:
+            if len(stored["cards"]) == count:
+                return stored["cards"], stored["labels"]
+    synth = Synth(*load(data, validation), seed=seed)
+    print(f"{cache.name}: {len(synth.products)} products, {len(synth.backgrounds)} backgrounds", flush=True)
+    cards = np.empty((count, 80, 60, 3), np.uint8)
+    labels = np.empty((count, 6), np.uint8)
+    start = time.time()
+    with multiprocessing.Pool() as pool:
+        for i, (card, label) in enumerate(pool.imap(make_card, range(count), chunksize=32)):
+            cards[i], labels[i] = card, label
+            if (i + 1) % 2000 == 0:
+                print(f"  {i + 1} of {count} cards, {(i + 1) / (time.time() - start):.0f}/s", flush=True)
+    np.savez(cache, cards=cards, labels=labels)
+    return cards, labels
+
+
+def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirrors half of the cards and shifts exposure by up to 3 %: less than would turn white into grey."""
+    flip = torch.rand(len(batch), generator=generator) < 0.5
+    batch[flip] = batch[flip].flip(3)
+    gain = 1 - 0.03 * torch.rand(len(batch), 1, 1, 1, generator=generator)
+    noise = 0.01 * torch.randn(batch.shape, generator=generator)
+    mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    return (((batch * std + mean) * gain + noise).clamp(0, 1) - mean) / std
+
+
+def train(cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpoint: Path) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = torchvision.models.resnet18(num_classes=len(LABELS))
+    batch_size = 64
+    steps = len(cards) // batch_size
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=epochs * steps, pct_start=0.25)
+    targets = torch.from_numpy(labels.astype(np.float32))
+    start = time.time()
+    for epoch in range(epochs):
+        model.train()
+        order = torch.randperm(len(cards), generator=generator)[:steps * batch_size].view(steps, batch_size)
+        total = 0.0
+        for step, chosen in enumerate(order):
+            batch = augment(to_input(cards[chosen.numpy()]), generator)
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(model(batch), targets[chosen] * 0.98 + 0.01)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            if (step + 1) % 100 == 0:
+                done = (epoch * steps + step + 1) / (epochs * steps)
+                print(f"  epoch {epoch + 1}/{epochs}, step {step + 1}/{steps}, loss {total / (step + 1):.4f}, "
+                      f"{(time.time() - start) * (1 / done - 1) / 60:.0f} min left", flush=True)
+        torch.save(model.state_dict(), checkpoint)
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cards", type=int, default=24000)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=20261123)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    cards, labels = make_cards(args.data, args.cards, args.seed, False, args.out / "cards-train.npz")
+    made, made_labels = make_cards(args.data, 2000, args.seed + 1, True, args.out / "cards-validation.npz")
+    checkpoint = args.out / "resnet18-60x80.pth"
+    model = train(cards, labels, args.epochs, args.seed, checkpoint)
+    metrics = {"cards": args.cards, "epochs": args.epochs, "seed": args.seed, "made": measure_made(model, made, made_labels)}
+    (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    print(json.dumps(metrics["made"], indent=2))
+    print(f"{checkpoint}: now evaluate.py tells how it does on real cards")
+
+
+if __name__ == "__main__":
+    main()
