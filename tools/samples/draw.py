@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draws the sample cards and their labels. Needs Debian's python3-numpy, python3-pil and fonts-dejavu-core.
+"""Draws the sample cards (FOLDER/cards) and their labels (FOLDER/labels.csv). Needs Debian's python3-numpy, python3-pil and fonts-dejavu-core.
 
     tools/samples/draw.py [samples] [NAME...]     all of them take some minutes of one core; nothing is random
 """
@@ -276,9 +276,9 @@ def save(picture, path):
 
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "samples")
-    folder.mkdir(exist_ok=True)
+    (folder / "cards").mkdir(parents=True, exist_ok=True)
     for name in sys.argv[2:] or CARDS:
-        save(CARDS[name][0](), folder / name)
+        save(CARDS[name][0](), folder / "cards" / name)
         print(name, flush=True)
     with open(folder / "labels.csv", "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
