@@ -23,9 +23,9 @@
  *
  * Metadata: one JSON object. Keys that the engine reads:
  *   "arch"        string, for people: "resnet18"
- *   "kind"        "classifier"
+ *   "kind"        "classifier", or "network" for any other graph; what follows, but for "provenance", is a classifier's
  *   "labels"      array of strings, one per channel of the output "scores"
- *   "head"        "softmax" or "sigmoid": how "scores" follows from "logits"
+ *   "head"        "softmax" or "sigmoid": the op that computes the output "scores" from the output "logits"
  *   "input"       {"width", "height", "channels": integers that equal value 0's shape,
  *                  "mean", "std": 3 numbers, on the scale 0..1, "filter": "bilinear"}
  *   "thresholds"  optional object: label -> P in 0..1 from which the label holds (0.5 where absent)
@@ -74,10 +74,10 @@ struct bgd_format_value {
 enum bgd_dtype { BGD_F32 = 1, BGD_F16 = 2 };
 
 struct bgd_format_tensor {
-    char name[BGD_FORMAT_NAME];
+    char name[BGD_FORMAT_NAME]; /* unique among tensors; printable ASCII */
     uint32_t dtype; /* enum bgd_dtype */
     uint32_t ndim;  /* 1..4 */
-    uint32_t dims[4]; /* row-major; unused entries 0 */
+    uint32_t dims[4]; /* each >= 1, row-major; unused entries 0 */
     uint64_t offset;  /* from the start of the file, a multiple of 256 */
     uint64_t bytes;   /* product of dims x 2 or 4 */
 };

@@ -2,6 +2,7 @@
 
 #include "err.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const struct backend *const backends[] = {&backend_onednn, &backend_ref, NULL};
@@ -10,7 +11,8 @@ int backend_open(const char *name, const struct backend **backend, struct device
 {
     bool any = !name || strcmp(name, "auto") == 0;
     for (size_t i = 0; backends[i]; i++) {
-        if (!any && strcmp(name, backends[i]->name) != 0)
+        bool wanted = any ? backends[i] != &backend_ref || i == 0 : strcmp(name, backends[i]->name) == 0;
+        if (!wanted)
             continue;
         *backend = backends[i];
         int code = backends[i]->open(device, err);
@@ -19,5 +21,8 @@ int backend_open(const char *name, const struct backend **backend, struct device
     }
     if (any)
         return err->code;
-    return err_set(err, BGD_ARGUMENT, "no device \"%s\" in this build (it has onednn, ref)", name);
+    char names[64] = "";
+    for (size_t i = 0, used = 0; backends[i] && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", backends[i]->name);
+    return err_set(err, BGD_ARGUMENT, "no device \"%s\" in this build (it has %s)", name, names);
 }

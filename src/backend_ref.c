@@ -141,8 +141,7 @@ static void conv(const struct bgd_format_op *op, struct shape in, struct shape o
                                 continue;
                             uint32_t channel = o / out_per_group * in_per_group + c;
                             size_t tap = (((size_t)o * in_per_group + c) * win->kernel_h + kh) * win->kernel_w + kw;
-                            sum += (double)x[((size_t)channel * in.h + (size_t)row) * in.w + (size_t)col] *
-                                   (double)weight[tap];
+                            sum += (double)x[((size_t)channel * in.h + (size_t)row) * in.w + (size_t)col] * (double)weight[tap];
                         }
                 y[((size_t)o * out.h + i) * out.w + j] = (float)sum;
             }
@@ -210,12 +209,8 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
     const float *weight = op->n_tensors > 0 ? exec->tensors[op->tensors[0]] : NULL;
     const float *bias = op->n_tensors > 1 ? exec->tensors[op->tensors[1]] : NULL;
     switch ((enum bgd_op)op->code) {
-    case BGD_OP_CONV:
-        conv(op, in, out, x[0], weight, bias, y);
-        return;
-    case BGD_OP_DENSE:
-        dense(in, out, x[0], weight, bias, y);
-        return;
+    case BGD_OP_CONV: conv(op, in, out, x[0], weight, bias, y); return;
+    case BGD_OP_DENSE: dense(in, out, x[0], weight, bias, y); return;
     case BGD_OP_RELU:
         for (size_t i = 0; i < size; i++)
             y[i] = x[0][i] > 0 ? x[0][i] : 0;
@@ -224,21 +219,15 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
         for (size_t i = 0; i < size; i++)
             y[i] = (float)(1 / (1 + exp(-(double)x[0][i])));
         return;
-    case BGD_OP_SOFTMAX:
-        softmax(out, x[0], y);
-        return;
+    case BGD_OP_SOFTMAX: softmax(out, x[0], y); return;
     case BGD_OP_ADD:
         for (size_t i = 0; i < size; i++)
             y[i] = x[0][i] + x[1][i];
         return;
-    case BGD_OP_MAX_POOL:
-        max_pool(&op->window, in, out, x[0], y);
-        return;
-    case BGD_OP_GLOBAL_MEAN:
-        global_mean(in, x[0], y);
-        return;
+    case BGD_OP_MAX_POOL: max_pool(&op->window, in, out, x[0], y); return;
+    case BGD_OP_GLOBAL_MEAN: global_mean(in, x[0], y); return;
     }
-    assert(!"an op of the list without a loop here");
+    assert(false && "an op of the list without a loop here");
 }
 
 static int ref_run(struct exec *exec, uint32_t n, struct bgd_err *err)

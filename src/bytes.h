@@ -101,7 +101,7 @@ static inline bool bytes_u32be(struct bytes *b, uint32_t *out)
 
 static inline bool bytes_u64le(struct bytes *b, uint64_t *out)
 {
-    uint32_t low, high;
+    uint32_t low = 0, high = 0;
     if (bytes_left(b) < 8)
         return false;
     (void)bytes_u32le(b, &low);

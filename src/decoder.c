@@ -37,8 +37,8 @@ int decoder_check_size(uint64_t width, uint64_t height, struct bgd_err *err)
         return err_set(err, BGD_DAMAGED, "%llux%llu pixels, expected at least 1x1", (unsigned long long)width,
                        (unsigned long long)height);
     if (width > BGD_IMAGE_SIDE_MAX || height > BGD_IMAGE_SIDE_MAX || width * height > BGD_IMAGE_PIXELS_MAX)
-        return err_set(err, BGD_LIMIT, "%llux%llu pixels, at most %u a side and %u in all are read",
-                       (unsigned long long)width, (unsigned long long)height, BGD_IMAGE_SIDE_MAX, BGD_IMAGE_PIXELS_MAX);
+        return err_set(err, BGD_LIMIT, "%llux%llu pixels, at most %u a side and %u in all are read", (unsigned long long)width,
+                       (unsigned long long)height, BGD_IMAGE_SIDE_MAX, BGD_IMAGE_PIXELS_MAX);
     return 0;
 }
 
@@ -79,17 +79,44 @@ void decoder_over_white(const uint8_t *rgba, uint8_t *rgb, uint32_t pixels)
         }
 }
 
+int decoder_reserve_full(struct bgd_image *image, uint32_t width, uint32_t height, struct bgd_err *err)
+{
+    image->full_width = width;
+    image->full_height = height;
+    return decoder_reserve(image, width, height, err);
+}
+
+void decoder_put(struct bgd_image *image, uint32_t x, uint32_t y, const uint8_t rgba[4])
+{
+    decoder_over_white(rgba, image->rgb + ((size_t)y * image->width + x) * 3, 1);
+}
+
+int decoder_too_few(uint64_t found, uint32_t width, uint32_t height, struct bgd_err *err)
+{
+    return err_set(err, BGD_DAMAGED, "the data ends after %llu of %llu pixels", (unsigned long long)found,
+                   (unsigned long long)width * height);
+}
+
+bool decoder_mirrors_x(uint32_t orientation)
+{
+    return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+}
+
+bool decoder_mirrors_y(uint32_t orientation)
+{
+    return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+}
+
 /*
- * Turns the stored picture upright. EXIF's orientation says where the stored row 0 and column 0 belong: bit by bit,
- * 2, 3, 4 mirror columns, both, rows; 5..8 are the same with rows and columns exchanged.
+ * Turns the stored picture upright. EXIF's orientation says where the stored row 0 and column 0 belong: 2, 3, 4 mirror the
+ * columns, both, the rows; 5, 6, 7, 8 exchange rows and columns after mirroring nothing, the rows, both, the columns.
  */
 static int turn_upright(struct bgd_image *image, uint32_t orientation, struct bgd_err *err)
 {
     if (orientation <= 1)
         return 0;
     bool exchanged = orientation >= 5;
-    bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8; /* of the stored picture */
-    bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    bool flip_x = decoder_mirrors_x(orientation), flip_y = decoder_mirrors_y(orientation);
     uint32_t width = exchanged ? image->height : image->width, height = exchanged ? image->width : image->height;
     uint8_t *turned = malloc((size_t)width * height * 3), *out = turned;
     if (!turned)
@@ -122,23 +149,14 @@ static int decode(const struct decoder_input *in, struct bgd_image *image, struc
     if (in->size > BGD_IMAGE_BYTES_MAX)
         return err_set(err, BGD_LIMIT, "%zu bytes, at most %u are read", in->size, BGD_IMAGE_BYTES_MAX);
     switch (image->format = tell_format(in)) {
-    case BGD_JPEG:
-        code = decoder_jpeg(in, image, &orientation, err);
-        break;
-    case BGD_WEBP:
-        code = decoder_webp(in, image, &orientation, err);
-        break;
-    case BGD_PNG:
-        code = decoder_png(in, image, &orientation, err);
-        break;
-    case BGD_GIF:
-    case BGD_BMP:
-    case BGD_TGA:
-        code = decoder_stb(in, image->format, image, err);
-        break;
+    case BGD_JPEG: code = decoder_jpeg(in, image, &orientation, err); break;
+    case BGD_WEBP: code = decoder_webp(in, image, &orientation, err); break;
+    case BGD_PNG: code = decoder_png(in, image, &orientation, err); break;
+    case BGD_GIF: code = decoder_gif(in, image, err); break;
+    case BGD_BMP: code = decoder_bmp(in, image, err); break;
+    case BGD_TGA: code = decoder_tga(in, image, err); break;
     case BGD_FORMAT_NONE:
-    default:
-        return err_set(err, BGD_UNKNOWN, "not a JPEG, PNG, WebP, GIF, BMP or TGA picture (%zu bytes)", in->size);
+    default: return err_set(err, BGD_UNKNOWN, "not a JPEG, PNG, WebP, GIF, BMP or TGA picture (%zu bytes)", in->size);
     }
     return code ? err_prefix(err, "%s: ", bgd_format_name(image->format)) : turn_upright(image, orientation, err);
 }

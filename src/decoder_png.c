@@ -2,6 +2,7 @@
  * PNG by libpng: it checks every CRC, inflates into rows of the right size only, and knows interlacing and tRNS.
  * 16 bits become 8 by dropping the lower byte. Gamma and colour profiles are ignored, as Pillow does.
  */
+#include "bytes.h"
 #include "decoder.h"
 #include "err.h"
 #include "exif.h"
@@ -11,12 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNKS_MAX 1000u       /* ancillary chunks kept */
+#define CHUNKS_MAX 1000u /* ancillary chunks kept */
 #define CHUNK_BYTES_MAX 8000000u
 
 struct reader {
+    png_structp png;
+    png_infop info;
     const struct decoder_input *in;
     size_t pos;
+    struct bgd_image *image;
+    uint32_t orientation;
     struct bgd_err *err;
     uint8_t *rgba; /* the whole picture for an interlaced file, a row for others */
     png_bytep *rows;
@@ -25,7 +30,7 @@ struct reader {
 static void on_error(png_structp png, png_const_charp text)
 {
     struct reader *reader = png_get_error_ptr(png);
-    err_set(reader->err, BGD_DAMAGED, "%s", text);
+    err_set(reader->err, strstr(text, "memory") ? BGD_MEMORY : BGD_DAMAGED, "%s", text);
     longjmp(png_jmpbuf(png), 1);
 }
 
@@ -42,6 +47,22 @@ static void on_read(png_structp png, png_bytep out, size_t size)
         png_error(png, "the data ends before the last row");
     memcpy(out, reader->in->data + reader->pos, size);
     reader->pos += size;
+}
+
+/* Looks at the size before libpng does, which would read all chunks up to the data first. */
+static int check_header(const struct decoder_input *in, struct bgd_err *err)
+{
+    struct bytes bytes = bytes_of(in->data, in->size);
+    const uint8_t *name;
+    uint32_t length, width, height;
+    if (!bytes_skip(&bytes, 8) || !bytes_u32be(&bytes, &length) || !bytes_take(&bytes, 4, &name) ||
+        !bytes_u32be(&bytes, &width) || !bytes_u32be(&bytes, &height))
+        return err_set(err, BGD_DAMAGED, "the header is cut short");
+    if (memcmp(name, "CgBI", 4) == 0)
+        return err_set(err, BGD_UNSUPPORTED, "the CgBI variant, which only Apple's devices read");
+    if (memcmp(name, "IHDR", 4) != 0)
+        return err_set(err, BGD_DAMAGED, "the first chunk is '%.4s', expected IHDR", (const char *)name);
+    return decoder_check_size(width, height, err);
 }
 
 /* Everything becomes 8-bit RGBA. */
@@ -62,66 +83,83 @@ static uint32_t find_orientation(png_structp png, png_infop info)
     return png_get_eXIf_1(png, info, &size, &data) ? exif_orientation(data, size) : 1;
 }
 
-static int read_picture(png_structp png, png_infop info, struct reader *reader, struct bgd_image *image,
-                        uint32_t *orientation)
+/* Rows, or all of an interlaced picture, whose passes each add pixels all over it. */
+static void read_rows(struct reader *reader, uint32_t width, uint32_t height, bool interlaced)
 {
+    size_t stride = (size_t)width * 4;
+    for (uint32_t i = 0; i < height && interlaced; i++)
+        reader->rows[i] = reader->rgba + i * stride;
+    if (interlaced)
+        png_read_image(reader->png, reader->rows);
+    for (uint32_t i = 0; i < height; i++) {
+        if (!interlaced)
+            png_read_row(reader->png, reader->rgba, NULL);
+        decoder_over_white(reader->rgba + (interlaced ? i * stride : 0), reader->image->rgb + (size_t)i * width * 3, width);
+    }
+}
+
+static int read_picture(struct reader *reader)
+{
+    png_structp png = reader->png;
+    png_infop info = reader->info;
     png_read_info(png, info);
     uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-    if (decoder_check_size(width, height, reader->err))
-        return reader->err->code;
     bool interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
     set_transforms(png, info);
     size_t stride = (size_t)width * 4;
+    if (png_get_rowbytes(png, info) != stride)
+        return err_set(reader->err, BGD_DEVICE, "libpng makes rows of %zu bytes, expected %zu", png_get_rowbytes(png, info),
+                       stride);
     reader->rgba = malloc(interlaced ? stride * height : stride);
     reader->rows = interlaced ? malloc(height * sizeof *reader->rows) : NULL;
     if (!reader->rgba || (interlaced && !reader->rows))
         return err_set(reader->err, BGD_MEMORY, "out of memory for %ux%u pixels", width, height);
-    if (decoder_reserve(image, width, height, reader->err))
+    if (decoder_reserve(reader->image, width, height, reader->err))
         return reader->err->code;
-    if (interlaced) {
-        for (uint32_t i = 0; i < height; i++)
-            reader->rows[i] = reader->rgba + i * stride;
-        png_read_image(png, reader->rows);
-    }
-    for (uint32_t i = 0; i < height; i++) {
-        if (!interlaced)
-            png_read_row(png, reader->rgba, NULL);
-        decoder_over_white(reader->rgba + (interlaced ? i * stride : 0), image->rgb + (size_t)i * width * 3, width);
-    }
+    read_rows(reader, width, height, interlaced);
     png_read_end(png, info); /* the checksum of the last data, the end chunk, and an eXIf behind the data */
-    *orientation = find_orientation(png, info);
-    image->full_width = width;
-    image->full_height = height;
+    reader->orientation = find_orientation(png, info);
+    reader->image->full_width = width;
+    reader->image->full_height = height;
     return 0;
+}
+
+static void set_limits(struct reader *reader)
+{
+    png_set_read_fn(reader->png, reader, on_read);
+    png_set_user_limits(reader->png, BGD_IMAGE_SIDE_MAX, BGD_IMAGE_SIDE_MAX);
+    png_set_chunk_cache_max(reader->png, CHUNKS_MAX);
+    png_set_chunk_malloc_max(reader->png, CHUNK_BYTES_MAX);
+    /* Text and profiles are not even inflated. */
+    static const png_byte skipped[] = "iCCP\0iTXt\0tEXt\0zTXt";
+    png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, skipped, 4);
+}
+
+/* The frame that longjmp returns to: it has no variable of its own that could be lost by it. */
+static int run(struct reader *reader)
+{
+    if (setjmp(png_jmpbuf(reader->png)))
+        return reader->err->code;
+    set_limits(reader);
+    return read_picture(reader);
 }
 
 int decoder_png(const struct decoder_input *in, struct bgd_image *image, uint32_t *orientation, struct bgd_err *err)
 {
-    struct reader reader = {.in = in, .err = err};
-    int code = BGD_MEMORY;
-    png_infop info = NULL;
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
-    if (png)
-        info = png_create_info_struct(png);
-    if (!png || !info) {
-        err_set(err, BGD_MEMORY, "out of memory");
-        goto done;
+    struct reader reader = {.in = in, .image = image, .orientation = 1, .err = err};
+    if (check_header(in, err))
+        return err->code;
+    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
+    if (reader.png)
+        reader.info = png_create_info_struct(reader.png);
+    if (!reader.info) {
+        png_destroy_read_struct(&reader.png, NULL, NULL);
+        return err_set(err, BGD_MEMORY, "out of memory");
     }
-    if (setjmp(png_jmpbuf(png))) {
-        code = err->code;
-        goto done;
-    }
-    png_set_read_fn(png, &reader, on_read);
-    png_set_user_limits(png, 0x7fffffff, 0x7fffffff); /* ours, which name the size, come with the header */
-    png_set_chunk_cache_max(png, CHUNKS_MAX);
-    png_set_chunk_malloc_max(png, CHUNK_BYTES_MAX);
-    /* Text and profiles are not even inflated. */
-    static const png_byte skipped[] = "iCCP\0iTXt\0tEXt\0zTXt";
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, skipped, 4);
-    code = read_picture(png, info, &reader, image, orientation);
-done:
+    int code = run(&reader);
+    *orientation = reader.orientation;
     free(reader.rgba);
     free(reader.rows);
-    png_destroy_read_struct(&png, &info, NULL);
+    png_destroy_read_struct(&reader.png, &reader.info, NULL);
     return code;
 }

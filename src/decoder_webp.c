@@ -14,20 +14,15 @@
 static int status_failed(VP8StatusCode status, struct bgd_err *err)
 {
     switch (status) {
-    case VP8_STATUS_OUT_OF_MEMORY:
-        return err_set(err, BGD_MEMORY, "out of memory");
-    case VP8_STATUS_UNSUPPORTED_FEATURE:
-        return err_set(err, BGD_UNSUPPORTED, "an unsupported feature");
+    case VP8_STATUS_OUT_OF_MEMORY: return err_set(err, BGD_MEMORY, "out of memory");
+    case VP8_STATUS_UNSUPPORTED_FEATURE: return err_set(err, BGD_UNSUPPORTED, "an unsupported feature");
     case VP8_STATUS_NOT_ENOUGH_DATA:
-    case VP8_STATUS_SUSPENDED:
-        return err_set(err, BGD_DAMAGED, "the data ends before the last row");
-    default:
-        return err_set(err, BGD_DAMAGED, "the bitstream is damaged (libwebp's status %d)", (int)status);
+    case VP8_STATUS_SUSPENDED: return err_set(err, BGD_DAMAGED, "the data ends before the last row");
+    default: return err_set(err, BGD_DAMAGED, "the bitstream is damaged (libwebp's status %d)", (int)status);
     }
 }
 
-static int decode_opaque(const WebPIterator *frame, uint32_t by, struct bgd_image *image,
-                         struct bgd_err *err)
+static int decode_opaque(const WebPIterator *frame, uint32_t by, struct bgd_image *image, struct bgd_err *err)
 {
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config))
@@ -61,6 +56,11 @@ static int decode_over_white(const WebPIterator *frame, uint32_t width, uint32_t
     if (status) {
         WebPFreeDecBuffer(&config.output);
         return status_failed(status, err);
+    }
+    if (config.output.width != frame->width || config.output.height != frame->height) {
+        WebPFreeDecBuffer(&config.output);
+        return err_set(err, BGD_DAMAGED, "a bitstream of %dx%d in a frame of %dx%d", config.output.width, config.output.height,
+                       frame->width, frame->height);
     }
     for (int i = 0; i < frame->height; i++)
         decoder_over_white(config.output.u.RGBA.rgba + (size_t)i * (size_t)config.output.u.RGBA.stride,
@@ -97,16 +97,16 @@ int decoder_webp(const struct decoder_input *in, struct bgd_image *image, uint32
         goto done;
     }
     if (frame.width < 1 || frame.height < 1 || frame.x_offset < 0 || frame.y_offset < 0 ||
-        (uint32_t)frame.x_offset + (uint32_t)frame.width > width || (uint32_t)frame.y_offset + (uint32_t)frame.height > height) {
+        (uint32_t)frame.x_offset + (uint32_t)frame.width > width ||
+        (uint32_t)frame.y_offset + (uint32_t)frame.height > height) {
         code = err_set(err, BGD_DAMAGED, "a frame of %dx%d at %d, %d does not fit its canvas of %ux%u", frame.width,
                        frame.height, frame.x_offset, frame.y_offset, width, height);
         goto done;
     }
     *orientation = find_orientation(demuxer);
     bool whole = (uint32_t)frame.width == width && (uint32_t)frame.height == height;
-    code = whole && !frame.has_alpha
-               ? decode_opaque(&frame, decoder_reduction(in, width, height, *orientation), image, err)
-               : decode_over_white(&frame, width, height, image, err);
+    code = whole && !frame.has_alpha ? decode_opaque(&frame, decoder_reduction(in, width, height, *orientation), image, err)
+                                     : decode_over_white(&frame, width, height, image, err);
     image->full_width = width;
     image->full_height = height;
 done:

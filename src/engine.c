@@ -15,8 +15,8 @@ struct bgd_engine {
     struct exec **execs; /* one per lane; those behind the first share its weights */
     float **scores;      /* one per lane: (batch, labels) */
     uint32_t scores_output;
-    uint32_t defective;          /* label index */
-    int reasons[BGD_REASONS];    /* label index, or -1 */
+    uint32_t defective;       /* label index */
+    int reasons[BGD_REASONS]; /* label index, or -1 */
 };
 
 const char *bgd_reason_name(enum bgd_reason reason)
@@ -83,7 +83,7 @@ void bgd_engine_close(struct bgd_engine *engine)
 {
     if (!engine)
         return;
-    for (uint32_t i = 0; i < engine->lanes; i++) {
+    for (uint32_t i = engine->lanes; i-- > 0;) { /* lane 0 last: the others use its weights */
         if (engine->execs && engine->execs[i])
             engine->backend->release(engine->execs[i]);
         if (engine->scores)
@@ -135,7 +135,13 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_
     if (backend->feed(exec, n, images, err) || backend->run(exec, n, err) ||
         backend->fetch(exec, engine->scores_output, n, engine->scores[lane], err))
         return err->code;
-    for (uint32_t i = 0; i < n; i++)
-        judge(engine, engine->scores[lane] + (size_t)i * engine->model->meta.n_labels, &results[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        const float *scores = engine->scores[lane] + (size_t)i * engine->model->meta.n_labels;
+        for (uint32_t k = 0; k < engine->model->meta.n_labels; k++)
+            if (!(scores[k] >= 0)) /* weights that overflow: "not defective" would be a lie */
+                return err_set(err, BGD_ARGUMENT, "the model computes %g as the score of \"%s\"", (double)scores[k],
+                               engine->model->meta.labels[k]);
+        judge(engine, scores, &results[i]);
+    }
     return 0;
 }

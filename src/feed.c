@@ -31,13 +31,27 @@ static void fill_taps(struct feed_axis *axis, uint32_t o, double scale, double r
     axis->count[o] = end - first;
 }
 
-/* Makes the tables for in -> out, unless they are there from the last picture. */
-static int axis_prepare(struct feed_axis *axis, uint32_t in, uint32_t out, struct bgd_err *err)
+void feed_extent(const struct bgd_image *image, double *width, double *height)
 {
-    if (axis->in == in && axis->out == out)
+    *width = image->width;
+    *height = image->height;
+    if (image->format != BGD_JPEG) /* libwebp's reduced pixels are all of one size */
+        return;
+    for (uint32_t by = 1; by <= 8; by *= 2)
+        if ((image->full_width + by - 1) / by == image->width && (image->full_height + by - 1) / by == image->height) {
+            *width = (double)image->full_width / by;
+            *height = (double)image->full_height / by;
+            return;
+        }
+}
+
+/* Makes the tables for in -> out, unless they are there from the last picture. */
+static int axis_prepare(struct feed_axis *axis, uint32_t in, double extent, uint32_t out, struct bgd_err *err)
+{
+    if (axis->in == in && axis->extent == extent && axis->out == out)
         return 0;
     axis_free(axis);
-    double scale = (double)in / out, reach = scale > 1 ? scale : 1;
+    double scale = extent / out, reach = scale > 1 ? scale : 1;
     axis->taps = (uint32_t)ceil(reach) * 2 + 1;
     axis->first = calloc(out, sizeof *axis->first);
     axis->count = calloc(out, sizeof *axis->count);
@@ -47,6 +61,7 @@ static int axis_prepare(struct feed_axis *axis, uint32_t in, uint32_t out, struc
         return err_set(err, BGD_MEMORY, "out of memory resizing from %u to %u", in, out);
     }
     axis->in = in;
+    axis->extent = extent;
     axis->out = out;
     for (uint32_t o = 0; o < out; o++)
         fill_taps(axis, o, scale, reach);
@@ -86,8 +101,10 @@ static void sum_rows(const struct bgd_image *image, const struct feed_axis *y, u
 int feed_image(const struct bgd_image *image, const struct feed_spec *spec, struct feed_scratch *scratch, float *chw,
                struct bgd_err *err)
 {
-    if (axis_prepare(&scratch->x, image->width, spec->width, err) ||
-        axis_prepare(&scratch->y, image->height, spec->height, err) || row_prepare(scratch, image->width, err))
+    double width, height;
+    feed_extent(image, &width, &height);
+    if (axis_prepare(&scratch->x, image->width, width, spec->width, err) ||
+        axis_prepare(&scratch->y, image->height, height, spec->height, err) || row_prepare(scratch, image->width, err))
         return err->code;
     size_t plane = (size_t)spec->width * spec->height;
     float gain[3], offset[3];

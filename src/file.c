@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,14 +80,27 @@ static int write_all(int fd, const uint8_t *data, size_t size)
     return 0;
 }
 
+/* Creates a file beside `path` that is nobody else's: O_EXCL follows no link and takes no file that is there, be it another
+ * thread's or left behind by a killed process of the same number. */
+static int open_temporary(const char *path, char *temporary, size_t room)
+{
+    static atomic_uint count;
+    for (int i = 0; i < 100; i++) {
+        snprintf(temporary, room, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&count, 1));
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
 int file_write(const char *path, const void *data, size_t size, struct bgd_err *err)
 {
-    size_t room = strlen(path) + 32;
+    size_t room = strlen(path) + 48;
     char *temporary = malloc(room);
     if (!temporary)
         return err_set(err, BGD_MEMORY, "out of memory");
-    snprintf(temporary, room, "%s.tmp-%ld", path, (long)getpid());
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open_temporary(path, temporary, room);
     bool written = fd >= 0 && write_all(fd, data, size) == 0 && fsync(fd) == 0;
     int reason = errno;
     if (fd >= 0 && close(fd) && written) {

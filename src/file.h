@@ -15,7 +15,8 @@ struct file_buffer {
  * The text does not repeat the path. */
 int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err);
 
-/* Writes path.tmp-PID, syncs it and renames it to `path`. BGD_WRITE names the file. */
+/* Writes path.tmp-PID-N, syncs it and renames it to `path`; after a failure it is gone. BGD_WRITE names the file. Threads may
+ * write the same path: the last rename wins. A `path` that is a link is replaced, not followed. */
 int file_write(const char *path, const void *data, size_t size, struct bgd_err *err);
 
 #endif

@@ -8,11 +8,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of the UTF-8 sequence at `s` (shortest form, no surrogate), 0 if there is none. A NUL ends every sequence. */
+static int utf8_length(const unsigned char *s)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    uint32_t code = n > 1 ? s[0] & (0x7fu >> n) : s[0];
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (s[i] & 0x3f);
+    }
+    return n && code >= least[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
+}
+
+bool meta_is_text(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    for (int n; *s; s += n) {
+        n = utf8_length(s);
+        if (n == 0 || *s < 0x20 || *s == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 static int get_string(const cJSON *object, const char *key, char **out, struct bgd_err *err)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     if (!cJSON_IsString(item))
         return err_set(err, BGD_DAMAGED, "metadata: \"%s\" is %s, expected a string", key, item ? "another type" : "missing");
+    if (!meta_is_text(item->valuestring))
+        return err_set(err, BGD_DAMAGED, "metadata: \"%s\" has control bytes or is not UTF-8", key);
     *out = strdup(item->valuestring);
     return *out ? 0 : err_set(err, BGD_MEMORY, "metadata: out of memory");
 }
@@ -48,10 +75,11 @@ static int get_input(const cJSON *root, struct meta *meta, struct bgd_err *err)
         return err_set(err, BGD_DAMAGED, "metadata: \"input\" is %s, expected an object", input ? "another type" : "missing");
     if (get_size(input, "width", BGD_IMAGE_SIDE_MAX, &meta->input.width, err) ||
         get_size(input, "height", BGD_IMAGE_SIDE_MAX, &meta->input.height, err) ||
-        get_size(input, "channels", 4, &meta->channels, err) ||
-        get_rgb(input, "mean", -100, 100, meta->input.mean, err) ||
+        get_size(input, "channels", 4, &meta->channels, err) || get_rgb(input, "mean", -100, 100, meta->input.mean, err) ||
         get_rgb(input, "std", 1e-6, 100, meta->input.std, err))
         return err->code;
+    if (meta->channels < 3)
+        return err_set(err, BGD_DAMAGED, "metadata: \"channels\" is %u, expected 3 or 4", meta->channels);
     const cJSON *filter = cJSON_GetObjectItemCaseSensitive(input, "filter");
     if (!cJSON_IsString(filter) || strcmp(filter->valuestring, "bilinear") != 0)
         return err_set(err, BGD_DAMAGED, "metadata: \"filter\" is not \"bilinear\"");
@@ -69,9 +97,10 @@ static int get_labels(const cJSON *root, struct meta *meta, struct bgd_err *err)
     if (!meta->labels || !meta->thresholds)
         return err_set(err, BGD_MEMORY, "metadata: out of memory");
     const cJSON *item;
-    cJSON_ArrayForEach(item, array) {
-        if (!cJSON_IsString(item) || !item->valuestring[0])
-            return err_set(err, BGD_DAMAGED, "metadata: label %u is not a string", meta->n_labels);
+    cJSON_ArrayForEach(item, array)
+    {
+        if (!cJSON_IsString(item) || !item->valuestring[0] || !meta_is_text(item->valuestring))
+            return err_set(err, BGD_DAMAGED, "metadata: label %u is not a string of printable UTF-8", meta->n_labels);
         if (meta_label(meta, item->valuestring) >= 0)
             return err_set(err, BGD_DAMAGED, "metadata: label \"%s\" stands twice", item->valuestring);
         meta->thresholds[meta->n_labels] = 0.5f;
@@ -87,12 +116,17 @@ static int get_thresholds(const cJSON *root, struct meta *meta, struct bgd_err *
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "thresholds");
     if (object && !cJSON_IsObject(object))
         return err_set(err, BGD_DAMAGED, "metadata: \"thresholds\" is not an object");
+    bool given[META_LABELS_MAX] = {0};
     const cJSON *item;
-    cJSON_ArrayForEach(item, object) {
+    cJSON_ArrayForEach(item, object)
+    {
         int label = meta_label(meta, item->string);
+        if (label >= 0 && given[label])
+            return err_set(err, BGD_DAMAGED, "metadata: threshold \"%s\" stands twice", item->string);
         if (label < 0 || !cJSON_IsNumber(item) || !(item->valuedouble >= 0) || !(item->valuedouble <= 1))
             return err_set(err, BGD_DAMAGED, "metadata: threshold \"%s\" is not a label's number of 0..1", item->string);
         meta->thresholds[label] = (float)item->valuedouble;
+        given[label] = true;
     }
     return 0;
 }
@@ -113,10 +147,17 @@ int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err 
     *meta = (struct meta){0};
     char *kind = NULL;
     const char *end = NULL;
-    cJSON *root = cJSON_ParseWithLengthOpts(json, size, &end, false);
-    if (!cJSON_IsObject(root) || end != json + size) {
-        err_set(err, BGD_DAMAGED, "metadata: not one JSON object (stopped at byte %zu of %zu)",
-                end ? (size_t)(end - json) : 0, size);
+    cJSON *root = NULL;
+    /* A copy with a NUL: cJSON's reader of counted bytes before 1.7.18 looks one byte behind them (CVE-2023-53154). */
+    char *text = strndup(json, size);
+    if (!text) {
+        err_set(err, BGD_MEMORY, "metadata: out of memory");
+        goto fail;
+    }
+    root = cJSON_ParseWithOpts(text, &end, true);
+    if (!cJSON_IsObject(root) || end != text + size) {
+        err_set(err, BGD_DAMAGED, "metadata: not one JSON object (stopped at byte %zu of %zu)", end ? (size_t)(end - text) : 0,
+                size);
         goto fail;
     }
     if (get_string(root, "arch", &meta->arch, err) || get_string(root, "kind", &kind, err))
@@ -132,12 +173,18 @@ int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err 
         err_set(err, BGD_MEMORY, "metadata: out of memory");
         goto fail;
     }
+    if (!meta_is_text(meta->provenance)) {
+        err_set(err, BGD_DAMAGED, "metadata: \"provenance\" has control bytes or is not UTF-8");
+        goto fail;
+    }
     if (meta->classifier && get_classifier(root, meta, err))
         goto fail;
+    free(text);
     free(kind);
     cJSON_Delete(root);
     return 0;
 fail:
+    free(text);
     free(kind);
     cJSON_Delete(root);
     meta_free(meta);
@@ -153,6 +200,9 @@ static cJSON *short_number(float value)
         if (strtof(text, NULL) == value)
             break;
     }
+    char *comma = strchr(text, ','); /* a program around the library may have set a locale with one */
+    if (comma)
+        *comma = '.';
     return cJSON_CreateRaw(text);
 }
 

@@ -7,21 +7,22 @@
 #define META_LABELS_MAX 1000
 
 struct meta {
-    char *arch;               /* "resnet18" */
-    bool classifier;          /* kind; the fields below hold only for a classifier */
-    char *head;               /* "softmax" or "sigmoid" */
-    char **labels;            /* n_labels of them, unique */
-    float *thresholds;        /* n_labels, 0..1 */
+    char *arch;        /* "resnet18" */
+    bool classifier;   /* kind; the fields below hold only for a classifier */
+    char *head;        /* "softmax" or "sigmoid" */
+    char **labels;     /* n_labels of them, unique */
+    float *thresholds; /* n_labels, 0..1 */
     uint32_t n_labels;
-    uint32_t channels;        /* 3 or 4 */
-    struct feed_spec input;   /* how a picture becomes value 0 */
-    char *provenance;         /* JSON object as text, "{}" if absent */
+    uint32_t channels;      /* 3 or 4 */
+    struct feed_spec input; /* how a picture becomes value 0 */
+    char *provenance;       /* JSON object as text, "{}" if absent */
 };
 
-/* Parses and checks the JSON; errors name the key. `meta` is empty after a failure. */
+/* Parses and checks `size` bytes of JSON, hostile ones too; errors name the key. `meta` is empty after a failure. */
 int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err *err);
 
-/* The JSON of `meta`, NUL-terminated, to be freed; NULL when memory ran out. meta_parse reads it back. */
+/* The JSON of `meta`, NUL-terminated, to be freed; NULL when memory ran out. meta_parse reads it back, if `meta` keeps its
+ * rules. */
 char *meta_print(const struct meta *meta);
 
 /* Frees what meta_parse allocated and clears the struct. */
@@ -29,5 +30,8 @@ void meta_free(struct meta *meta);
 
 /* The index of a label, or -1. */
 int meta_label(const struct meta *meta, const char *label);
+
+/* True for UTF-8 without control bytes: what may be shown to people and written to rows. */
+bool meta_is_text(const char *text);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 _Static_assert(sizeof(struct bgd_format_header) == 128, "the header is 128 bytes on disk");
 _Static_assert(sizeof(struct bgd_format_value) == 80, "a value is 80 bytes on disk");
@@ -56,9 +55,9 @@ static int check_header(struct bgd_model *model, struct bgd_err *err)
     if (h->file_bytes != model->size)
         return err_set(err, BGD_DAMAGED, "%zu bytes, the header says %llu: the file is %s", model->size,
                        (unsigned long long)h->file_bytes, model->size < h->file_bytes ? "cut short" : "too long");
-    XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits(model->bytes + HASHED_FROM, model->size - HASHED_FROM));
-    if (memcmp(hash.digest, h->hash, sizeof h->hash) != 0)
+    uint8_t hash[HASH_BYTES];
+    hash_bytes(model->bytes + HASHED_FROM, model->size - HASHED_FROM, hash);
+    if (memcmp(hash, h->hash, sizeof hash) != 0)
         return err_set(err, BGD_DAMAGED, "the hash does not match the content: the file was changed or damaged");
 
     if (h->n_values < 1 || h->n_values > BGD_FORMAT_VALUES_MAX || h->n_tensors > BGD_FORMAT_TENSORS_MAX)
@@ -89,10 +88,9 @@ static int find_tables(struct bgd_model *model, uint64_t *data_start, struct bgd
     const uint8_t *values, *tensors, *ops, *json;
     if (!bytes_skip(&cursor, sizeof *h) || !bytes_take(&cursor, (uint64_t)h->n_values * sizeof *model->values, &values) ||
         !bytes_take(&cursor, (uint64_t)h->n_tensors * sizeof *model->tensors, &tensors) ||
-        !bytes_take(&cursor, (uint64_t)h->n_ops * sizeof *model->ops, &ops) ||
-        !bytes_take(&cursor, h->meta_bytes, &json))
-        return err_set(err, BGD_DAMAGED, "%zu bytes cannot hold %u values, %u tensors, %u ops and their metadata",
-                       model->size, h->n_values, h->n_tensors, h->n_ops);
+        !bytes_take(&cursor, (uint64_t)h->n_ops * sizeof *model->ops, &ops) || !bytes_take(&cursor, h->meta_bytes, &json))
+        return err_set(err, BGD_DAMAGED, "%zu bytes cannot hold %u values, %u tensors, %u ops and their metadata", model->size,
+                       h->n_values, h->n_tensors, h->n_ops);
     model->values = (const void *)values;
     model->tensors = (const void *)tensors;
     model->ops = (const void *)ops;
@@ -134,12 +132,11 @@ static int check_tensors(const struct bgd_model *model, uint64_t end, struct bgd
     for (uint32_t i = 0; i < model->header->n_tensors; i++) {
         const struct bgd_format_tensor *t = &model->tensors[i];
         if (check_tensor(t, err))
-            return err_prefix(err, "tensor %u: ", i), err->code;
+            return err_prefix(err, "tensor %u: ", i);
         uint64_t start = (end + BGD_FORMAT_ALIGN - 1) / BGD_FORMAT_ALIGN * BGD_FORMAT_ALIGN;
         if (t->offset != start || start > model->size || t->bytes > model->size - start)
             return err_set(err, BGD_DAMAGED, "tensor %u (%s): %llu bytes at %llu, expected at %llu inside %zu", i, t->name,
-                           (unsigned long long)t->bytes, (unsigned long long)t->offset, (unsigned long long)start,
-                           model->size);
+                           (unsigned long long)t->bytes, (unsigned long long)t->offset, (unsigned long long)start, model->size);
         if (!all_zero(model->bytes + end, (size_t)(start - end)))
             return err_set(err, BGD_DAMAGED, "tensor %u (%s): the gap before it is not zero", i, t->name);
         end = start + t->bytes;
@@ -167,19 +164,19 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int check_names_differ(const struct bgd_model *model, struct bgd_err *err)
+/* `first` is the first of n names that stand `stride` bytes apart. */
+static int check_names_differ(const char *first, size_t stride, uint32_t n, const char *what, struct bgd_err *err)
 {
-    uint32_t n = model->header->n_values;
-    const char **names = malloc(n * sizeof *names);
+    const char **names = malloc((n + 1u) * sizeof *names);
     if (!names)
         return err_set(err, BGD_MEMORY, "out of memory");
     for (uint32_t i = 0; i < n; i++)
-        names[i] = model->values[i].name;
+        names[i] = first + i * stride;
     qsort(names, n, sizeof *names, compare_names);
     int code = 0;
     for (uint32_t i = 1; i < n && !code; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            code = err_set(err, BGD_DAMAGED, "two values are named \"%s\"", names[i]);
+            code = err_set(err, BGD_DAMAGED, "two %s are named \"%s\"", what, names[i]);
     free(names);
     return code;
 }
@@ -221,7 +218,8 @@ static int check_graph(const struct bgd_model *model, struct bgd_err *err)
     for (uint32_t i = 0; i < h->n_values; i++)
         if (check_value(&model->values[i], err))
             return err_prefix(err, "value %u: ", i);
-    if (check_names_differ(model, err))
+    if (check_names_differ(model->values[0].name, sizeof *model->values, h->n_values, "values", err) ||
+        (h->n_tensors && check_names_differ(model->tensors[0].name, sizeof *model->tensors, h->n_tensors, "tensors", err)))
         return err->code;
     bool *tensor_used = calloc((size_t)h->n_tensors + 1, sizeof *tensor_used);
     if (!tensor_used)
@@ -257,6 +255,11 @@ static int check_classifier(const struct bgd_model *model, struct bgd_err *err)
             return err_set(err, BGD_DAMAGED, "output \"%s\" is (%u, %u, %u), the metadata has %u labels", names[i], out.c,
                            out.h, out.w, meta->n_labels);
     }
+    uint32_t logits = (uint32_t)model_output(model, names[0]), scores = (uint32_t)model_output(model, names[1]);
+    const struct bgd_format_op *op = scores ? &model->ops[scores - 1] : NULL; /* there is one input, value 0 */
+    uint32_t expected = strcmp(meta->head, "softmax") == 0 ? BGD_OP_SOFTMAX : BGD_OP_SIGMOID;
+    if (!op || op->code != expected || op->inputs[0] != logits)
+        return err_set(err, BGD_DAMAGED, "output \"scores\" is not the %s of output \"logits\"", meta->head);
     return 0;
 }
 
@@ -285,7 +288,7 @@ int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *e
     *model = NULL;
     void *map = MAP_FAILED;
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not wait for its writer; it is refused below */
     if (fd < 0)
         return err_set(err, errno == ENOENT || errno == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", path,
                        strerror(errno));
@@ -350,12 +353,7 @@ void model_read_tensor(const struct bgd_model *model, uint32_t tensor, float *ou
     }
 }
 
-void model_hash_text(const struct bgd_model *model, char text[33])
+void model_hash_text(const struct bgd_model *model, char text[HASH_TEXT])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        text[2 * i] = digits[model->header->hash[i] >> 4];
-        text[2 * i + 1] = digits[model->header->hash[i] & 15];
-    }
-    text[32] = 0;
+    hash_print(model->header->hash, text);
 }

@@ -2,6 +2,7 @@
 #ifndef BGD_MODEL_H
 #define BGD_MODEL_H
 
+#include "hash.h"
 #include "meta.h"
 #include "ops.h"
 
@@ -32,7 +33,7 @@ static inline uint32_t model_op_value(const struct bgd_model *model, uint32_t op
     return model->header->n_inputs + op;
 }
 
-/* The n-th output (value index) of that name among the graph's outputs, or -1. */
+/* The value of that name, if it is one of the graph's outputs; else -1. */
 int model_output(const struct bgd_model *model, const char *name);
 
 /* Elements of a tensor. */
@@ -42,6 +43,6 @@ uint64_t model_tensor_count(const struct bgd_format_tensor *tensor);
 void model_read_tensor(const struct bgd_model *model, uint32_t tensor, float *out);
 
 /* The file's hash as 32 hexadecimal digits. */
-void model_hash_text(const struct bgd_model *model, char text[33]);
+void model_hash_text(const struct bgd_model *model, char text[HASH_TEXT]);
 
 #endif

@@ -10,21 +10,18 @@ static bool alive_together(const struct span *a, const struct span *b)
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which `span` meets none of the spans placed so far. Each collision moves it up past the
- * collider, so the loop ends after at most `placed` moves. */
+/* The lowest offset at which `span` meets none of the spans placed so far, which `order` lists from the lowest offset up. */
 static size_t lowest_offset(const struct span *span, const struct span *spans, const uint32_t *order, uint32_t placed)
 {
     size_t offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (uint32_t i = 0; i < placed; i++) {
-            const struct span *other = &spans[order[i]];
-            if (alive_together(span, other) && offset < other->offset + other->bytes &&
-                other->offset < offset + span->bytes) {
-                offset = (other->offset + other->bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
-                moved = true;
-            }
-        }
+    for (uint32_t i = 0; i < placed; i++) {
+        const struct span *other = &spans[order[i]];
+        if (!alive_together(span, other))
+            continue;
+        if (other->offset >= offset + span->bytes)
+            break; /* it fits before this one, and so before all that follow */
+        if (other->offset + other->bytes > offset)
+            offset = (other->offset + other->bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
     }
     return offset;
 }
@@ -32,15 +29,20 @@ static size_t lowest_offset(const struct span *span, const struct span *spans, c
 size_t plan_place(struct span *spans, uint32_t *order, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) { /* insertion sort, largest first: a graph has a few hundred values */
+        spans[i].offset = 0;
         uint32_t at = i;
         for (; at > 0 && spans[order[at - 1]].bytes < spans[i].bytes; at--)
             order[at] = order[at - 1];
         order[at] = i;
     }
     size_t arena = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct span *span = &spans[order[i]];
-        span->offset = span->bytes ? lowest_offset(span, spans, order, i) : 0;
+    for (uint32_t i = 0; i < n && spans[order[i]].bytes; i++) { /* order: those placed, by offset; those to place, by size */
+        uint32_t now = order[i], at = i;
+        struct span *span = &spans[now];
+        span->offset = lowest_offset(span, spans, order, i);
+        for (; at > 0 && spans[order[at - 1]].offset > span->offset; at--)
+            order[at] = order[at - 1];
+        order[at] = now;
         if (span->offset + span->bytes > arena)
             arena = span->offset + span->bytes;
     }

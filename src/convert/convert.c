@@ -1,7 +1,7 @@
 #include "convert.h"
 
 #include "../err.h"
-#include "../file.h"
+#include "../hash.h"
 #include "checkpoint.h"
 #include "graph.h"
 #include "resnet.h"
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 static const char default_labels[] = "defective,text,not_white,extra_objects,cropped,duplicates";
 
@@ -35,6 +34,8 @@ static int check_all_used(const struct checkpoint *checkpoint, struct bgd_err *e
 static int set_labels(struct meta *meta, const char *list, uint32_t classes, struct bgd_err *err)
 {
     char *numbers = NULL;
+    if (classes > META_LABELS_MAX)
+        return err_set(err, BGD_LIMIT, "%u classes, at most %d have labels", classes, META_LABELS_MAX);
     if (!list && classes == 6) {
         list = default_labels;
     } else if (!list) {
@@ -54,8 +55,10 @@ static int set_labels(struct meta *meta, const char *list, uint32_t classes, str
             meta->labels[given] = strndup(at, length);
             meta->thresholds[given] = 0.5f;
             meta->n_labels++;
-            if (!meta->labels[given])
-                break;
+            if (!meta->labels[given]) {
+                free(numbers);
+                return err_set(err, BGD_MEMORY, "out of memory");
+            }
         }
         if (!at[length]) {
             given++;
@@ -74,14 +77,12 @@ static int set_labels(struct meta *meta, const char *list, uint32_t classes, str
 /* Where the weights came from, as JSON. */
 static char *describe_source(const struct convert_options *options, const struct checkpoint *checkpoint)
 {
-    char hash[33];
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(checkpoint->map, checkpoint->map_size));
-    for (int i = 0; i < 16; i++)
-        snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
+    char hash[HASH_TEXT];
+    hash_text(checkpoint->map, checkpoint->map_size, hash);
     const char *slash = strrchr(options->source, '/');
+    const char *name = slash ? slash + 1 : options->source;
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "checkpoint", slash ? slash + 1 : options->source);
+    cJSON_AddStringToObject(object, "checkpoint", meta_is_text(name) ? name : "?"); /* a file may have any bytes as its name */
     cJSON_AddStringToObject(object, "checkpoint_xxh3_128", hash);
     cJSON_AddStringToObject(object, "form", checkpoint->form);
     cJSON_AddStringToObject(object, "converter", "bgdet " BGD_VERSION);
@@ -95,8 +96,9 @@ static int build(const struct convert_options *options, const struct checkpoint 
 {
     char arch[16];
     if (!resnet_recognises(checkpoint))
-        return err_set(err, BGD_UNSUPPORTED, "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc); "
-                                             "the first of its %zu tensors is %s",
+        return err_set(err, BGD_UNSUPPORTED,
+                       "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc); "
+                       "the first of its %zu tensors is %s",
                        checkpoint->count, checkpoint->count ? checkpoint->tensors[0].name : "none");
     uint32_t logits = resnet_build(checkpoint, options->height, options->width, graph, arch);
     bool sigmoid = strcmp(options->head, "sigmoid") == 0;

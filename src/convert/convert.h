@@ -15,8 +15,8 @@ struct convert_options {
 };
 
 /*
- * Converts and writes. Tensors of the checkpoint that the network does not read, or that it needs and does not find, fail the conversion by name.
- * On success `summary` (for people) holds one line: "resnet18, 6 labels, ...".
+ * Converts and writes. Tensors of the checkpoint that the network does not read, or that it needs and does not find, fail the
+ * conversion by name. On success `summary` (for people) holds one line: "resnet18, 6 labels, ...".
  */
 int convert_run(const struct convert_options *options, char summary[256], struct bgd_err *err);
 

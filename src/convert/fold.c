@@ -64,8 +64,8 @@ static int norm_read(const struct checkpoint *checkpoint, const char *name, uint
     if (t)
         t->used = true;
     for (uint32_t i = 0; i < channels; i++)
-        if (!(norm->var[i] >= 0))
-            return err_set(err, BGD_DAMAGED, "tensor %s.running_var: element %u is %g, expected >= 0", name, i,
+        if (!(norm->var[i] >= 0) || !isfinite(norm->var[i]))
+            return err_set(err, BGD_DAMAGED, "tensor %s.running_var: element %u is %g, expected 0 or more", name, i,
                            (double)norm->var[i]);
     return 0;
 }

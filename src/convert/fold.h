@@ -12,10 +12,10 @@ struct folded {
 };
 
 /*
- * Reads CONV.weight (4 dimensions, and CONV.bias if there is one) and, if `norm` is not NULL, NORM.weight, .bias, .running_mean and .running_var:
- *     scale = gamma / sqrt(var + eps),   weight' = weight * scale,   bias' = beta + (bias - mean) * scale
- * in double, rounded once. NORM.num_batches_tracked is taken and ignored. Every tensor read is marked as used. BGD_DAMAGED names the tensor
- * that is missing or of the wrong shape.
+ * Reads CONV.weight (4 dimensions, and CONV.bias if there is one) and, if `norm` is not NULL, NORM.weight, .bias, .running_mean
+ * and .running_var: scale = gamma / sqrt(var + eps),   weight' = weight * scale,   bias' = beta + (bias - mean) * scale in
+ * double, rounded once. NORM.num_batches_tracked is taken and ignored. Every tensor read is marked as used. BGD_DAMAGED names
+ * the tensor that is missing or of the wrong shape.
  */
 int fold_conv(const struct checkpoint *checkpoint, const char *conv, const char *norm, double eps, struct folded *out,
               struct bgd_err *err);

@@ -3,6 +3,8 @@
 #include "../err.h"
 #include "../file.h"
 #include "../half.h"
+#include "../hash.h"
+#include "../model.h"
 
 #include <assert.h>
 #include <math.h>
@@ -10,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 struct graph {
     struct bgd_format_value *values;
@@ -76,6 +77,10 @@ static uint32_t add_value(struct graph *graph, const char *name, struct shape sh
         graph_fail(graph, BGD_LIMIT, "more than %u values", BGD_FORMAT_VALUES_MAX);
     if (strlen(name) >= BGD_FORMAT_NAME)
         graph_fail(graph, BGD_LIMIT, "the name \"%s\" is longer than %u bytes", name, BGD_FORMAT_NAME - 1);
+    if (shape.c < 1 || shape.h < 1 || shape.w < 1 || shape.c > BGD_FORMAT_SIDE_MAX || shape.h > BGD_FORMAT_SIDE_MAX ||
+        shape.w > BGD_FORMAT_SIDE_MAX)
+        graph_fail(graph, BGD_LIMIT, "value %s has the shape (%u, %u, %u), expected sides of 1..%u", name, shape.c, shape.h,
+                   shape.w, BGD_FORMAT_SIDE_MAX);
     if (graph->err.code)
         return 0;
     struct bgd_format_value *value = &graph->values[graph->n_values];
@@ -96,8 +101,7 @@ uint32_t graph_input(struct graph *graph, const char *name, struct shape shape)
 }
 
 /* Adds NAME.SUFFIX with a copy of `data`; the shape is `dims`, up to the first 0. */
-static uint32_t add_tensor(struct graph *graph, const char *name, const char *suffix, const uint32_t dims[4],
-                           const float *data)
+static uint32_t add_tensor(struct graph *graph, const char *name, const char *suffix, const uint32_t dims[4], const float *data)
 {
     if (graph->n_tensors == BGD_FORMAT_TENSORS_MAX)
         graph_fail(graph, BGD_LIMIT, "more than %u tensors", BGD_FORMAT_TENSORS_MAX);
@@ -105,8 +109,10 @@ static uint32_t add_tensor(struct graph *graph, const char *name, const char *su
         return 0;
     struct bgd_format_tensor *tensor = &graph->tensors[graph->n_tensors];
     int length = snprintf(tensor->name, sizeof tensor->name, "%s.%s", name, suffix);
-    if (length < 0 || (size_t)length >= sizeof tensor->name)
+    if (length < 0 || (size_t)length >= sizeof tensor->name) {
         graph_fail(graph, BGD_LIMIT, "the name \"%s.%s\" is longer than %u bytes", name, suffix, BGD_FORMAT_NAME - 1);
+        return 0;
+    }
     size_t count = 1;
     for (tensor->ndim = 0; tensor->ndim < 4 && dims[tensor->ndim]; tensor->ndim++) {
         tensor->dims[tensor->ndim] = dims[tensor->ndim];
@@ -143,15 +149,17 @@ static uint32_t add_op(struct graph *graph, const char *name, const struct bgd_f
     return value;
 }
 
-uint32_t graph_conv(struct graph *graph, const char *name, uint32_t x, uint32_t out, struct bgd_window window,
-                    uint32_t groups, const float *weight, const float *bias)
+uint32_t graph_conv(struct graph *graph, const char *name, uint32_t x, uint32_t out, struct bgd_window window, uint32_t groups,
+                    const float *weight, const float *bias)
 {
+    if (groups == 0 || out == 0)
+        graph_fail(graph, BGD_ARGUMENT, "op %s: %u outputs in %u groups", name, out, groups);
     if (graph->err.code)
         return 0;
     const uint32_t weight_dims[4] = {out, graph_shape(graph, x).c / groups, window.kernel_h, window.kernel_w};
     const uint32_t bias_dims[4] = {out};
-    struct bgd_format_op op = {.code = BGD_OP_CONV, .n_inputs = 1, .inputs = {x}, .n_tensors = 2, .window = window,
-                               .groups = groups};
+    struct bgd_format_op op = {
+        .code = BGD_OP_CONV, .n_inputs = 1, .inputs = {x}, .n_tensors = 2, .window = window, .groups = groups};
     op.tensors[0] = add_tensor(graph, name, "weight", weight_dims, weight);
     op.tensors[1] = add_tensor(graph, name, "bias", bias_dims, bias);
     return add_op(graph, name, &op);
@@ -198,9 +206,16 @@ struct shape graph_shape(const struct graph *graph, uint32_t value)
 
 struct bgd_window graph_window(uint32_t kernel, uint32_t stride, uint32_t pad)
 {
-    return (struct bgd_window){.kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride,
-                               .pad_top = pad, .pad_left = pad, .pad_bottom = pad, .pad_right = pad,
-                               .dilation_h = 1, .dilation_w = 1};
+    return (struct bgd_window){.kernel_h = kernel,
+                               .kernel_w = kernel,
+                               .stride_h = stride,
+                               .stride_w = stride,
+                               .pad_top = pad,
+                               .pad_left = pad,
+                               .pad_bottom = pad,
+                               .pad_right = pad,
+                               .dilation_h = 1,
+                               .dilation_w = 1};
 }
 
 /* ------------------------------------------------------------ the file */
@@ -251,6 +266,18 @@ static uint8_t *append(uint8_t *at, const void *data, size_t size)
     return at + size;
 }
 
+/* The reader knows every rule of the format, so it judges what is written: names twice, labels, a mean that is not finite. */
+static int check_file(const uint8_t *file, size_t size, struct bgd_err *err)
+{
+    struct bgd_model *model;
+    if (model_parse(file, size, &model, err)) {
+        err->code = BGD_ARGUMENT;
+        return err_prefix(err, "this would be no valid model file: ");
+    }
+    bgd_model_close(model);
+    return 0;
+}
+
 int graph_encode(struct graph *graph, const struct meta *meta, enum bgd_dtype weights, uint8_t **bytes, size_t *size,
                  struct bgd_err *err)
 {
@@ -261,10 +288,15 @@ int graph_encode(struct graph *graph, const struct meta *meta, enum bgd_dtype we
     char *json = meta_print(meta);
     if (!json)
         return err_set(err, BGD_MEMORY, "out of memory");
-    struct bgd_format_header header = {.magic = {'b', 'g', 'd', 'm', 'o', 'd', 'e', 'l'}, .version = BGD_FORMAT_VERSION,
-                                       .header_bytes = sizeof header, .meta_bytes = strlen(json),
-                                       .n_values = graph->n_values, .n_tensors = graph->n_tensors, .n_ops = graph->n_ops,
-                                       .n_inputs = graph->n_inputs, .n_outputs = graph->n_outputs};
+    struct bgd_format_header header = {.magic = {'b', 'g', 'd', 'm', 'o', 'd', 'e', 'l'},
+                                       .version = BGD_FORMAT_VERSION,
+                                       .header_bytes = sizeof header,
+                                       .meta_bytes = strlen(json),
+                                       .n_values = graph->n_values,
+                                       .n_tensors = graph->n_tensors,
+                                       .n_ops = graph->n_ops,
+                                       .n_inputs = graph->n_inputs,
+                                       .n_outputs = graph->n_outputs};
     memcpy(header.outputs, graph->outputs, sizeof header.outputs);
     size_t tables = sizeof header + graph->n_values * sizeof *graph->values + graph->n_tensors * sizeof *graph->tensors +
                     graph->n_ops * sizeof *graph->ops + header.meta_bytes;
@@ -282,10 +314,10 @@ int graph_encode(struct graph *graph, const struct meta *meta, enum bgd_dtype we
     for (uint32_t i = 0; i < graph->n_tensors; i++)
         if (encode_tensor(&graph->tensors[i], graph->data[i], file + graph->tensors[i].offset, err))
             goto fail;
-    XXH128_canonical_t hash;
     size_t hashed_from = offsetof(struct bgd_format_header, file_bytes);
-    XXH128_canonicalFromHash(&hash, XXH3_128bits(file + hashed_from, (size_t)header.file_bytes - hashed_from));
-    memcpy(file + offsetof(struct bgd_format_header, hash), hash.digest, sizeof hash.digest);
+    hash_bytes(file + hashed_from, (size_t)header.file_bytes - hashed_from, file + offsetof(struct bgd_format_header, hash));
+    if (check_file(file, (size_t)header.file_bytes, err))
+        goto fail;
     free(json);
     *bytes = file;
     *size = (size_t)header.file_bytes;

@@ -18,8 +18,8 @@ void graph_close(struct graph *graph);
 
 /* Each returns the index of the new value. Names are those of bgdet_format.h; weights are copied. */
 uint32_t graph_input(struct graph *graph, const char *name, struct shape shape);
-uint32_t graph_conv(struct graph *graph, const char *name, uint32_t x, uint32_t out, struct bgd_window window,
-                    uint32_t groups, const float *weight, const float *bias);
+uint32_t graph_conv(struct graph *graph, const char *name, uint32_t x, uint32_t out, struct bgd_window window, uint32_t groups,
+                    const float *weight, const float *bias);
 uint32_t graph_dense(struct graph *graph, const char *name, uint32_t x, uint32_t out, const float *weight, const float *bias);
 uint32_t graph_max_pool(struct graph *graph, const char *name, uint32_t x, struct bgd_window window);
 /* relu, sigmoid, softmax, add, global_mean: ops of values alone. `y` is the second input of add, else ignored. */
@@ -37,7 +37,8 @@ __attribute__((format(printf, 3, 4))) void graph_fail(struct graph *graph, enum 
 /* The first error, copied to `err`, or 0. */
 int graph_error(const struct graph *graph, struct bgd_err *err);
 
-/* The finished file in memory, `weights` stored as f32 or f16; *bytes is to be freed. A weight beyond f16's range fails by name. */
+/* The finished file in memory, `weights` stored as f32 or f16; *bytes is to be freed. A weight beyond f16's range or not finite
+ * fails by name; so does everything that model_parse would refuse. */
 int graph_encode(struct graph *graph, const struct meta *meta, enum bgd_dtype weights, uint8_t **bytes, size_t *size,
                  struct bgd_err *err);
 

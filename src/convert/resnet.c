@@ -19,12 +19,13 @@ static bool has(const struct checkpoint *checkpoint, const char *name)
 
 bool resnet_recognises(const struct checkpoint *checkpoint)
 {
-    return has(checkpoint, "conv1.weight") && has(checkpoint, "bn1.running_mean") &&
-           has(checkpoint, "layer1.0.conv1.weight") && has(checkpoint, "layer4.0.conv1.weight") && has(checkpoint, "fc.weight");
+    return has(checkpoint, "conv1.weight") && has(checkpoint, "bn1.running_mean") && has(checkpoint, "layer1.0.conv1.weight") &&
+           has(checkpoint, "layer4.0.conv1.weight") && has(checkpoint, "fc.weight");
 }
 
-/* CONV + NORM as one conv op named CONV. The kernel's size follows from the weights, the pad keeps it centred. */
-static uint32_t conv_norm(const struct net *net, const char *conv, const char *norm, uint32_t x, uint32_t stride)
+/* CONV + NORM as one conv op named CONV, with a square kernel and the pad that keeps it centred. */
+static uint32_t conv_norm(const struct net *net, const char *conv, const char *norm, uint32_t x, uint32_t kernel,
+                          uint32_t stride)
 {
     struct folded folded;
     struct bgd_err err;
@@ -33,25 +34,39 @@ static uint32_t conv_norm(const struct net *net, const char *conv, const char *n
         return 0;
     }
     uint32_t in = graph_shape(net->graph, x).c;
-    if (folded.in != in || folded.kernel_h != folded.kernel_w || folded.kernel_h % 2 == 0)
-        graph_fail(net->graph, BGD_UNSUPPORTED, "tensor %s.weight has %u input channels and a %ux%u kernel, expected %u and an odd "
-                                                "square one (grouped ResNeXt is not read)",
-                   conv, folded.in, folded.kernel_h, folded.kernel_w, in);
-    uint32_t value = graph_conv(net->graph, conv, x, folded.out, graph_window(folded.kernel_h, stride, folded.kernel_h / 2), 1,
-                                folded.weight, folded.bias);
+    if (folded.in != in || folded.kernel_h != kernel || folded.kernel_w != kernel)
+        graph_fail(net->graph, BGD_UNSUPPORTED,
+                   "tensor %s.weight has %u input channels and a %ux%u kernel, expected %u and "
+                   "%ux%u (ResNeXt and other variants are not read)",
+                   conv, folded.in, folded.kernel_h, folded.kernel_w, in, kernel, kernel);
+    uint32_t value =
+        graph_conv(net->graph, conv, x, folded.out, graph_window(kernel, stride, kernel / 2), 1, folded.weight, folded.bias);
     fold_free(&folded);
     return value;
 }
 
 /* BLOCK.convK + BLOCK.bnK, and a relu behind it if asked for. */
-static uint32_t block_conv(const struct net *net, const char *block, int k, uint32_t x, uint32_t stride, bool relu)
+static uint32_t block_conv(const struct net *net, const char *block, int k, uint32_t x, uint32_t kernel, uint32_t stride,
+                           bool relu)
 {
     char conv[48], norm[48], name[64];
     snprintf(conv, sizeof conv, "%s.conv%d", block, k);
     snprintf(norm, sizeof norm, "%s.bn%d", block, k);
     snprintf(name, sizeof name, "%s.relu%d", block, k);
-    uint32_t y = conv_norm(net, conv, norm, x, stride);
+    uint32_t y = conv_norm(net, conv, norm, x, kernel, stride);
     return relu ? graph_op(net->graph, BGD_OP_RELU, name, y, 0) : y;
+}
+
+/* The shortcut is x itself only where x has the shape of what it is added to. */
+static bool has_downsample(const struct net *net, const char *block, uint32_t x, uint32_t stride, bool bottleneck)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s.downsample.0.weight", block);
+    if (stride != 1 || has(net->checkpoint, key))
+        return true;
+    snprintf(key, sizeof key, "%s.conv%d.weight", block, bottleneck ? 3 : 2);
+    const struct checkpoint_tensor *last = checkpoint_find(net->checkpoint, key);
+    return last && last->ndim == 4 && last->dims[0] != graph_shape(net->graph, x).c;
 }
 
 static uint32_t add_block(const struct net *net, const char *block, uint32_t x, uint32_t stride, bool bottleneck)
@@ -59,18 +74,16 @@ static uint32_t add_block(const struct net *net, const char *block, uint32_t x, 
     char conv[48], norm[48], name[64];
     snprintf(conv, sizeof conv, "%s.downsample.0", block);
     snprintf(norm, sizeof norm, "%s.downsample.1", block);
-    char key[64];
-    snprintf(key, sizeof key, "%s.weight", conv);
     /* The shortcut comes first, so that it is there when the last convolution adds it. */
-    uint32_t shortcut = has(net->checkpoint, key) ? conv_norm(net, conv, norm, x, stride) : x;
+    uint32_t shortcut = has_downsample(net, block, x, stride, bottleneck) ? conv_norm(net, conv, norm, x, 1, stride) : x;
     uint32_t y;
     if (bottleneck) {
-        y = block_conv(net, block, 1, x, 1, true);
-        y = block_conv(net, block, 2, y, stride, true);
-        y = block_conv(net, block, 3, y, 1, false);
+        y = block_conv(net, block, 1, x, 1, 1, true);
+        y = block_conv(net, block, 2, y, 3, stride, true);
+        y = block_conv(net, block, 3, y, 1, 1, false);
     } else {
-        y = block_conv(net, block, 1, x, stride, true);
-        y = block_conv(net, block, 2, y, 1, false);
+        y = block_conv(net, block, 1, x, 3, stride, true);
+        y = block_conv(net, block, 2, y, 3, 1, false);
     }
     snprintf(name, sizeof name, "%s.add", block);
     y = graph_op(net->graph, BGD_OP_ADD, name, y, shortcut);
@@ -97,7 +110,7 @@ static void name_arch(struct graph *graph, const uint32_t blocks[4], bool bottle
         bool bottleneck;
         uint32_t blocks[4];
     } nets[] = {
-        {"resnet18", false, {2, 2, 2, 2}}, {"resnet34", false, {3, 4, 6, 3}},   {"resnet50", true, {3, 4, 6, 3}},
+        {"resnet18", false, {2, 2, 2, 2}},  {"resnet34", false, {3, 4, 6, 3}},  {"resnet50", true, {3, 4, 6, 3}},
         {"resnet101", true, {3, 4, 23, 3}}, {"resnet152", true, {3, 8, 36, 3}},
     };
     strcpy(arch, "resnet");
@@ -113,7 +126,8 @@ static void name_arch(struct graph *graph, const uint32_t blocks[4], bool bottle
 uint32_t resnet_build(const struct checkpoint *checkpoint, uint32_t height, uint32_t width, struct graph *graph, char arch[16])
 {
     const struct net net = {checkpoint, graph};
-    bool bottleneck = has(checkpoint, "layer1.0.conv3.weight");
+    /* Two places, so that one lost tensor is found missing and not taken for another network. */
+    bool bottleneck = has(checkpoint, "layer1.0.conv3.weight") || has(checkpoint, "layer4.0.conv3.weight");
     uint32_t blocks[4];
     find_blocks(checkpoint, blocks);
     name_arch(graph, blocks, bottleneck, arch);
@@ -124,7 +138,7 @@ uint32_t resnet_build(const struct checkpoint *checkpoint, uint32_t height, uint
         graph_fail(graph, BGD_UNSUPPORTED, "tensor conv1.weight takes %llu channels, expected 3 or 4",
                    (unsigned long long)channels);
     uint32_t x = graph_input(graph, "input", (struct shape){(uint32_t)channels, height, width});
-    x = conv_norm(&net, "conv1", "bn1", x, 2);
+    x = conv_norm(&net, "conv1", "bn1", x, 7, 2);
     x = graph_op(graph, BGD_OP_RELU, "relu", x, 0);
     x = graph_max_pool(graph, "maxpool", x, graph_window(3, 2, 1));
     for (uint32_t layer = 0; layer < 4; layer++)
@@ -142,7 +156,8 @@ uint32_t resnet_build(const struct checkpoint *checkpoint, uint32_t height, uint
         return 0;
     }
     if (fc.in != graph_shape(graph, x).c)
-        graph_fail(graph, BGD_DAMAGED, "tensor fc.weight takes %u features, the network has %u", fc.in, graph_shape(graph, x).c);
+        graph_fail(graph, BGD_DAMAGED, "tensor fc.weight takes %u features, the network has %u", fc.in,
+                   graph_shape(graph, x).c);
     x = graph_dense(graph, "logits", x, fc.out, fc.weight, fc.bias);
     fold_free(&fc);
     graph_output(graph, x);

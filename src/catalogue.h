@@ -1,0 +1,41 @@
+/*
+ * The list of what is to be scored: file names, folders and lists of names, one item after another in a fixed order.
+ *
+ * Nothing is opened here but lists and folders: a name that leads nowhere is an item like any other, and becomes a row
+ * that says so. Memory does not grow with the list; of a folder that is being walked the names are held, sorted by
+ * byte, which makes the order the same on every machine.
+ */
+#ifndef BGD_CATALOGUE_H
+#define BGD_CATALOGUE_H
+
+#include "bgdet.h"
+
+#define CATALOGUE_NAME_MAX 65536u /* bytes of a line of a list; the kernel takes names of 4,095 */
+#define CATALOGUE_DEPTH_MAX 128u  /* folders inside folders */
+
+struct catalogue_options {
+    char *const *paths; /* borrowed; given in this order, before the list */
+    size_t n_paths;
+    bool recursive;   /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
+                         folders not followed; one that cannot be read, and any without this, is an item itself */
+    const char *list; /* a file of names, "-" for standard input, NULL for none; borrowed */
+    char separator;   /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
+};
+
+struct catalogue;
+
+/* BGD_MISSING, BGD_UNREADABLE: the list cannot be opened. */
+int catalogue_open(const struct catalogue_options *options, struct catalogue **catalogue, struct bgd_err *err);
+void catalogue_close(struct catalogue *catalogue);
+
+/*
+ * 1: `*name` is the next item, borrowed until the next call. 0: there are no more. Negative: the list cannot be read on
+ * (BGD_UNREADABLE), or a line of it holds a NUL byte (BGD_DAMAGED) or is too long (BGD_LIMIT).
+ */
+int catalogue_next(struct catalogue *catalogue, const char **name, struct bgd_err *err);
+
+/* The share of the list that has been given out, 0..1, by place among the names or bytes known so far; NAN if unknown
+ * (a pipe). */
+float catalogue_progress(const struct catalogue *catalogue);
+
+#endif

@@ -1,0 +1,358 @@
+/* Each op of a graph as one primitive, with the ops behind it that oneDNN can do in passing. */
+#include "onednn.h"
+
+#include "err.h"
+
+#include <string.h>
+
+/* ------------------------------------------------------------ fusing */
+
+/* The op that alone reads `value`, if its code is `code`; else NONE. */
+static uint32_t sole_reader(const struct builder *b, uint32_t value, enum bgd_op code)
+{
+    if (b->readers[value] != 1 || b->last_reader[value] == NONE)
+        return NONE;
+    uint32_t op = b->last_reader[value];
+    return b->model->ops[op].code == code ? op : NONE;
+}
+
+/* The value of the relu that follows, marked as done, or `value` itself. */
+static uint32_t take_relu(struct builder *b, uint32_t value, dnnl_post_ops_t post)
+{
+    uint32_t relu = sole_reader(b, value, BGD_OP_RELU);
+    if (relu == NONE || dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f))
+        return value;
+    b->done[relu] = true;
+    return model_op_value(b->model, relu);
+}
+
+/*
+ * The residual that is added to `value` and may be overwritten by the sum: it is computed, nothing reads it after
+ * the add, and the convolution does not read it itself. Returns its value, and the add in `*add`; or NONE.
+ */
+static uint32_t find_residual(const struct builder *b, uint32_t value, uint32_t source_block, uint32_t *add)
+{
+    const struct bgd_format_header *h = b->model->header;
+    *add = sole_reader(b, value, BGD_OP_ADD);
+    if (*add == NONE)
+        return NONE;
+    const struct bgd_format_op *op = &b->model->ops[*add];
+    uint32_t residual = op->inputs[0] == value ? op->inputs[1] : op->inputs[0];
+    uint32_t block = b->value_block[residual];
+    if (residual < h->n_inputs || block == NONE || block == source_block)
+        return NONE;
+    /* Every other reader must have run already, fused ones included; the add is the one left. */
+    for (uint32_t i = 0; i < h->n_ops; i++)
+        for (uint32_t k = 0; k < b->model->ops[i].n_inputs; k++)
+            if (b->model->ops[i].inputs[k] == residual && i != *add && !b->done[i])
+                return NONE;
+    for (uint32_t i = 0; i < h->n_outputs; i++)
+        if (h->outputs[i] == residual)
+            return NONE;
+    return residual;
+}
+
+/* ------------------------------------------------------------ the batch as a side of the picture
+ *
+ * oneDNN's loops multiply the weights with one row of one picture at a time. Deep in a network that sees 60x80 a row has 2 to 8
+ * pixels, and most of the time goes into loading weights. A convolution of (n, c, h, w) by (kh, kw) is also a 3-D one of the
+ * single picture (1, c, h, w, n) by (kh, kw, 1): then a row is n pixels, and padding costs nothing. The numbers are the
+ * same, the layout is (h, w, n, c) in memory, and ResNet-18 runs 1.7 times as fast. */
+
+/* (n, c, h, w) seen as (1, c, h, w, n). */
+static dnnl_memory_desc_t side_view(const dnnl_memory_desc_t *desc)
+{
+    dnnl_memory_desc_t view = *desc;
+    view.ndims = 5;
+    view.dims[4] = desc->dims[0];
+    view.padded_dims[4] = desc->padded_dims[0];
+    view.padded_offsets[4] = desc->padded_offsets[0];
+    view.dims[0] = view.padded_dims[0] = 1;
+    view.padded_offsets[0] = 0;
+    if (desc->format_kind == dnnl_blocked) {
+        view.format_desc.blocking.strides[4] = desc->format_desc.blocking.strides[0];
+        view.format_desc.blocking.strides[0] = (dnnl_dim_t)(dnnl_memory_desc_get_size(desc) / sizeof(float));
+    }
+    return view;
+}
+
+/* And back. */
+static dnnl_memory_desc_t front_view(const dnnl_memory_desc_t *desc)
+{
+    dnnl_memory_desc_t view = *desc;
+    view.ndims = 4;
+    view.dims[0] = desc->dims[4];
+    view.padded_dims[0] = desc->padded_dims[4];
+    view.padded_offsets[0] = desc->padded_offsets[4];
+    view.format_desc.blocking.strides[0] = desc->format_desc.blocking.strides[4];
+    view.dims[4] = view.padded_dims[4] = view.padded_offsets[4] = view.format_desc.blocking.strides[4] = 0;
+    return view;
+}
+
+/* ------------------------------------------------------------ ops to steps */
+
+/* Appends the step of a primitive with weights and bias; `source` or `target` may be NONE after a failure. Takes the memories.
+ */
+static int add_weighted_step(struct builder *b, const_dnnl_primitive_desc_t pd, uint32_t source, uint32_t target,
+                             dnnl_memory_t weight, dnnl_memory_t bias)
+{
+    const struct arg args[] = {{DNNL_ARG_SRC, source, NULL},
+                               {DNNL_ARG_DST, target, NULL},
+                               {DNNL_ARG_WEIGHTS, NONE, weight},
+                               {DNNL_ARG_BIAS, NONE, bias}};
+    if (source != NONE && target != NONE && weight && bias)
+        return onednn_add_step(b, pd, args, 4);
+    dnnl_memory_destroy(weight);
+    dnnl_memory_destroy(bias);
+    return b->err->code;
+}
+
+/* The logical shape of a convolution's weights, and the tag of their order in the file. */
+static int weight_shape(const struct bgd_format_op *op, struct shape in, struct shape out, bool side, dnnl_dims_t dims,
+                        dnnl_format_tag_t *tag)
+{
+    const struct bgd_window *w = &op->window;
+    const dnnl_dims_t plain = {out.c, in.c, w->kernel_h, w->kernel_w, 1};
+    const dnnl_dims_t grouped = {op->groups, out.c / op->groups, in.c / op->groups, w->kernel_h, w->kernel_w};
+    memcpy(dims, op->groups > 1 ? grouped : plain, sizeof plain);
+    *tag = op->groups > 1 || side ? dnnl_abcde : dnnl_abcd;
+    return op->groups > 1 || side ? 5 : 4;
+}
+
+static dnnl_status_t plan_conv(const struct builder *b, uint32_t index, bool first, bool side, dnnl_primitive_attr_t attr,
+                               dnnl_primitive_desc_t *pd)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    const struct bgd_window *w = &op->window;
+    uint32_t value = model_op_value(b->model, index);
+    dnnl_memory_desc_t source = onednn_desc(b, op->inputs[0], first ? dnnl_nchw : dnnl_format_tag_any);
+    dnnl_memory_desc_t target = onednn_desc(b, value, dnnl_format_tag_any), weight, bias;
+    if (side) {
+        source = side_view(&source);
+        target = side_view(&target);
+    }
+    /* The third ones are the side view's; without it they are not read. */
+    const dnnl_dims_t bias_dims = {model_shape(b->model, value).c}, strides = {w->stride_h, w->stride_w, 1},
+                      dilates = {w->dilation_h - 1, w->dilation_w - 1, 0}, before = {w->pad_top, w->pad_left, 0},
+                      after = {w->pad_bottom, w->pad_right, 0};
+    dnnl_dims_t weight_dims;
+    dnnl_format_tag_t tag;
+    int ndims = weight_shape(op, model_shape(b->model, op->inputs[0]), model_shape(b->model, value), side, weight_dims, &tag);
+    dnnl_memory_desc_init_by_tag(&weight, ndims, weight_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
+    dnnl_convolution_desc_t desc;
+    dnnl_status_t status =
+        dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &source, &weight,
+                                                   &bias, &target, strides, dilates, before, after);
+    return status ? status : dnnl_primitive_desc_create(pd, &desc, attr, b->net->engine, NULL);
+}
+
+/* True for the plain loops that oneDNN has for what no compiled kernel can do: correct, and 100 times as slow. */
+static bool is_plain_loop(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = "";
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && strncmp(name, "ref", 3) == 0;
+}
+
+static int build_conv(struct builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    uint32_t value = model_op_value(b->model, index), source = b->value_block[op->inputs[0]], target;
+    struct shape in = model_shape(b->model, op->inputs[0]), out = model_shape(b->model, value);
+    /* The first convolution reads nchw as it comes: with 3 or 4 channels any other layout is mostly padding. */
+    bool first = op->inputs[0] < b->model->header->n_inputs && in.c <= 4;
+    bool side = op->groups == 1 && !first && 2 * out.w <= b->net->tile;
+
+    dnnl_primitive_attr_t attr = onednn_attr();
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_post_ops_t post = NULL;
+    int code = 0;
+    b->done[index] = true;
+    dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
+    if (status)
+        goto done;
+    uint32_t add, residual = find_residual(b, value, source, &add);
+    if (residual != NONE && dnnl_post_ops_append_sum(post, 1.0f) == dnnl_success) {
+        b->done[add] = true;
+        value = model_op_value(b->model, add);
+    } else {
+        residual = NONE;
+    }
+    value = take_relu(b, value, post);
+    if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) || (status = plan_conv(b, index, first, side, attr, &pd)))
+        goto done;
+    if (side && is_plain_loop(pd)) {
+        dnnl_primitive_desc_destroy(pd);
+        pd = NULL;
+        side = false;
+        if ((status = plan_conv(b, index, first, side, attr, &pd)))
+            goto done;
+    }
+
+    dnnl_memory_desc_t source_desc = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
+    dnnl_memory_desc_t target_desc = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), bias_desc;
+    if (side) {
+        source_desc = front_view(&source_desc);
+        target_desc = front_view(&target_desc);
+    }
+    source = onednn_in_layout(b, source, &source_desc);
+    target = residual == NONE ? onednn_add_block(b, &target_desc) : onednn_in_layout(b, b->value_block[residual], &target_desc);
+    const dnnl_dims_t bias_dims = {out.c};
+    dnnl_dims_t weight_dims;
+    dnnl_format_tag_t tag;
+    int ndims = weight_shape(op, in, out, side, weight_dims, &tag);
+    dnnl_memory_desc_init_by_tag(&bias_desc, 1, bias_dims, dnnl_f32, dnnl_a);
+    code = add_weighted_step(
+        b, pd, source, target,
+        onednn_constant(b, op->tensors[0], ndims, weight_dims, tag, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)),
+        onednn_constant(b, op->tensors[1], 1, bias_dims, dnnl_a, &bias_desc));
+    b->value_block[value] = target;
+done:
+    if (status)
+        code = onednn_failed(status, "planning a convolution", b->err);
+    dnnl_post_ops_destroy(post);
+    dnnl_primitive_attr_destroy(attr);
+    dnnl_primitive_desc_destroy(pd);
+    return code;
+}
+
+static int build_dense(struct builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    uint32_t value = model_op_value(b->model, index);
+    struct shape in = model_shape(b->model, op->inputs[0]), out = model_shape(b->model, value);
+    const dnnl_dims_t weight_dims = {out.c, in.c, in.h, in.w}, bias_dims = {out.c}, flat_dims = {b->net->tile, out.c};
+    const dnnl_memory_desc_t source_desc = onednn_desc(b, op->inputs[0], dnnl_format_tag_any);
+    const dnnl_memory_desc_t target_desc = onednn_desc(b, value, dnnl_nchw); /* the same bytes as `flat` */
+    dnnl_memory_desc_t weight_desc, bias_desc, flat;
+    dnnl_memory_desc_init_by_tag(&weight_desc, 4, weight_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&bias_desc, 1, bias_dims, dnnl_f32, dnnl_a);
+    dnnl_memory_desc_init_by_tag(&flat, 2, flat_dims, dnnl_f32, dnnl_ab);
+
+    dnnl_primitive_attr_t attr = onednn_attr();
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_post_ops_t post = NULL;
+    dnnl_inner_product_desc_t desc;
+    int code = 0;
+    b->done[index] = true;
+    dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
+    if (status)
+        goto done;
+    value = take_relu(b, value, post);
+    if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) ||
+        (status = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &source_desc, &weight_desc, &bias_desc,
+                                                       &flat)) ||
+        (status = dnnl_primitive_desc_create(&pd, &desc, attr, b->net->engine, NULL)))
+        goto done;
+    uint32_t source =
+        onednn_in_layout(b, b->value_block[op->inputs[0]], dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0));
+    uint32_t target = onednn_add_block(b, &target_desc);
+    code = add_weighted_step(b, pd, source, target,
+                             onednn_constant(b, op->tensors[0], 4, weight_dims, dnnl_abcd,
+                                             dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)),
+                             onednn_constant(b, op->tensors[1], 1, bias_dims, dnnl_a, &bias_desc));
+    b->value_block[value] = target;
+done:
+    if (status)
+        code = onednn_failed(status, "planning a dense layer", b->err);
+    dnnl_post_ops_destroy(post);
+    dnnl_primitive_attr_destroy(attr);
+    dnnl_primitive_desc_destroy(pd);
+    return code;
+}
+
+/* The op descriptor of an op without tensors, whose value keeps (or chooses, for pools) a layout. */
+union op_desc {
+    dnnl_eltwise_desc_t eltwise;
+    dnnl_softmax_desc_t softmax;
+    dnnl_binary_desc_t binary;
+    dnnl_pooling_desc_t pooling;
+};
+
+static dnnl_status_t describe_plain(const struct bgd_format_op *op, struct shape in, const dnnl_memory_desc_t *source,
+                                    const dnnl_memory_desc_t *any_target, union op_desc *desc)
+{
+    const struct bgd_window *w = &op->window;
+    const dnnl_prop_kind_t forward = dnnl_forward_inference;
+    switch ((enum bgd_op)op->code) {
+    case BGD_OP_RELU: return dnnl_eltwise_forward_desc_init(&desc->eltwise, forward, dnnl_eltwise_relu, source, 0, 0);
+    case BGD_OP_SIGMOID: return dnnl_eltwise_forward_desc_init(&desc->eltwise, forward, dnnl_eltwise_logistic, source, 0, 0);
+    case BGD_OP_SOFTMAX: return dnnl_softmax_forward_desc_init(&desc->softmax, forward, source, 1);
+    case BGD_OP_ADD: return dnnl_binary_desc_init(&desc->binary, dnnl_binary_add, source, source, source);
+    case BGD_OP_MAX_POOL: {
+        const dnnl_dims_t strides = {w->stride_h, w->stride_w}, kernel = {w->kernel_h, w->kernel_w},
+                          before = {w->pad_top, w->pad_left}, after = {w->pad_bottom, w->pad_right};
+        return dnnl_pooling_forward_desc_init(&desc->pooling, forward, dnnl_pooling_max, source, any_target, strides, kernel,
+                                              before, after);
+    }
+    case BGD_OP_GLOBAL_MEAN: {
+        const dnnl_dims_t strides = {1, 1}, kernel = {in.h, in.w}, none = {0, 0};
+        return dnnl_pooling_forward_desc_init(&desc->pooling, forward, dnnl_pooling_avg_exclude_padding, source, any_target,
+                                              strides, kernel, none, none);
+    }
+    case BGD_OP_CONV:
+    case BGD_OP_DENSE: break;
+    }
+    return dnnl_unimplemented;
+}
+
+/* The value in a layout that all primitives know: as it is, or reordered to nhwc. A side view's layout is none of them: pools
+ * fall back to slow loops, and with channels padded to a block (AVX2) the sigmoid of oneDNN 2.6 is wrong, as it takes n to be
+ * outermost. */
+static uint32_t in_usual_layout(struct builder *b, uint32_t value)
+{
+    static const dnnl_format_tag_t usual[] = {dnnl_nchw, dnnl_nhwc, dnnl_nChw8c, dnnl_nChw16c};
+    uint32_t block = b->value_block[value];
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        const dnnl_memory_desc_t desc = onednn_desc(b, value, usual[i]);
+        if (dnnl_memory_desc_equal(&b->net->blocks[block].desc, &desc))
+            return block;
+    }
+    const dnnl_memory_desc_t nhwc = onednn_desc(b, value, dnnl_nhwc);
+    return onednn_in_layout(b, block, &nhwc);
+}
+
+static int build_plain(struct builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    uint32_t value = model_op_value(b->model, index), source = in_usual_layout(b, op->inputs[0]), other = NONE, target;
+    bool add = op->code == BGD_OP_ADD;
+    b->done[index] = true;
+    if (source == NONE)
+        return b->err->code;
+    const dnnl_memory_desc_t source_desc = b->net->blocks[source].desc;
+    const dnnl_memory_desc_t any_target = onednn_desc(b, value, dnnl_format_tag_any);
+    if (add && (other = onednn_in_layout(b, b->value_block[op->inputs[1]], &source_desc)) == NONE)
+        return b->err->code;
+
+    dnnl_primitive_attr_t attr = onednn_attr();
+    dnnl_primitive_desc_t pd = NULL;
+    union op_desc desc;
+    int code = 0;
+    dnnl_status_t status =
+        attr ? describe_plain(op, model_shape(b->model, op->inputs[0]), &source_desc, &any_target, &desc) : dnnl_out_of_memory;
+    if (!status)
+        status = dnnl_primitive_desc_create(&pd, &desc, attr, b->net->engine, NULL);
+    if (status) {
+        code = onednn_failed(status, op_info(op->code)->name, b->err);
+    } else if ((target = onednn_add_block(b, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0))) == NONE) {
+        code = b->err->code;
+    } else {
+        const struct arg args[] = {
+            {add ? DNNL_ARG_SRC_0 : DNNL_ARG_SRC, source, NULL}, {DNNL_ARG_DST, target, NULL}, {DNNL_ARG_SRC_1, other, NULL}};
+        code = onednn_add_step(b, pd, args, add ? 3 : 2);
+        b->value_block[value] = target;
+    }
+    dnnl_primitive_attr_destroy(attr);
+    dnnl_primitive_desc_destroy(pd);
+    return code;
+}
+
+int onednn_build_op(struct builder *b, uint32_t op)
+{
+    if (b->model->ops[op].code == BGD_OP_CONV)
+        return build_conv(b, op);
+    if (b->model->ops[op].code == BGD_OP_DENSE)
+        return build_dense(b, op);
+    return build_plain(b, op);
+}

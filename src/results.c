@@ -1,0 +1,290 @@
+#include "results.h"
+
+#include "err.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct results {
+    struct results_options options;
+    FILE *file;
+    char *part; /* PATH.part; NULL if the rows go straight to their place */
+    struct results_counts counts;
+};
+
+static int write_failed(const struct results *results, struct bgd_err *err)
+{
+    return err_set(err, BGD_WRITE, "%s: %s", results_place(results), strerror(errno));
+}
+
+const char *results_place(const struct results *results)
+{
+    return results->part ? results->part : results->options.path ? results->options.path : "standard output";
+}
+
+const struct results_counts *results_counts(const struct results *results)
+{
+    return &results->counts;
+}
+
+static const char csv_header[] = "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,width,height,"
+                                 "format,hash,model,error_code,error_detail\r\n";
+
+static bool write_head(const struct results *results)
+{
+    if (results->options.form == RESULTS_CSV)
+        return fputs(csv_header, results->file) >= 0;
+    if (results->options.form == RESULTS_TABLE)
+        return fprintf(results->file, "%-9s  %5s  %-44s  %s\n", "verdict", "score", "reasons", "card") > 0;
+    return true;
+}
+
+int results_open(const struct results_options *options, struct results **out, struct bgd_err *err)
+{
+    *out = NULL;
+    struct results *results = calloc(1, sizeof *results);
+    if (!results)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    results->options = *options;
+    struct stat st;
+    bool in_part = options->path && (stat(options->path, &st) || S_ISREG(st.st_mode));
+    if (in_part && asprintf(&results->part, "%s.part", options->path) < 0) {
+        results->part = NULL;
+        err_set(err, BGD_MEMORY, "out of memory");
+        goto fail;
+    }
+    results->file = options->path ? fopen(results_place(results), "we") : stdout;
+    if (!results->file || !write_head(results)) {
+        write_failed(results, err);
+        goto fail;
+    }
+    *out = results;
+    return 0;
+fail:
+    results_close(results);
+    return err->code;
+}
+
+void results_close(struct results *results)
+{
+    if (!results)
+        return;
+    if (results->file && results->file != stdout)
+        fclose(results->file);
+    free(results->part);
+    free(results);
+}
+
+int results_finish(struct results *results, bool complete, struct bgd_err *err)
+{
+    if (fflush(results->file))
+        return write_failed(results, err);
+    if (!results->part)
+        return 0;
+    /* A rename that survives a crash where the rows do not would look like a complete file. */
+    if (complete && (fsync(fileno(results->file)) || rename(results->part, results->options.path)))
+        return write_failed(results, err);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- text */
+
+/* The bytes of the UTF-8 sequence at `s`, or 0 if there is no valid one (RFC 3629: shortest form, no surrogates). */
+static int utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    int n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    for (int i = 1; i < n; i++)
+        if (s[i] >> 6 != 2)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+/* A JSON string; see the header for bytes that are not UTF-8. */
+static void put_json(FILE *file, const char *text)
+{
+    putc('"', file);
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int n = utf8_length(s);
+        if (n == 0)
+            fprintf(file, "\\udc%02x", *s++);
+        else if (*s < 0x20 || *s == 0x7f)
+            fprintf(file, "\\u%04x", *s++);
+        else if (*s == '"' || *s == '\\')
+            fprintf(file, "\\%c", *s++);
+        else
+            for (; n > 0; n--)
+                putc(*s++, file);
+    }
+    putc('"', file);
+}
+
+static void put_csv(FILE *file, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, file);
+        return;
+    }
+    putc('"', file);
+    for (; *text; text++) {
+        if (*text == '"')
+            putc('"', file);
+        putc(*text, file);
+    }
+    putc('"', file);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static const char *verdict(const struct flow_row *row)
+{
+    return row->result.defective ? "defective" : "clean";
+}
+
+static void put_jsonl(const struct results *results, const struct flow_row *row)
+{
+    FILE *file = results->file;
+    fputs("{\"id\":", file);
+    put_json(file, row->id);
+    fprintf(file, ",\"status\":\"%s\"", row->code ? "error" : "ok");
+    if (!row->code) {
+        fprintf(file, ",\"verdict\":\"%s\",\"score\":%.6f,\"reasons\":{", verdict(row), (double)row->result.score);
+        const char *comma = "";
+        for (int i = 0; i < BGD_REASONS; i++) {
+            if (isnan(row->result.reasons[i]))
+                continue;
+            fprintf(file, "%s\"%s\":%.6f", comma, bgd_reason_name((enum bgd_reason)i), (double)row->result.reasons[i]);
+            comma = ",";
+        }
+        fprintf(file, "},\"width\":%u,\"height\":%u,\"format\":\"%s\"", row->width, row->height,
+                bgd_format_name(row->format));
+    }
+    if (*row->hash)
+        fprintf(file, ",\"hash\":\"%s\"", row->hash);
+    fprintf(file, ",\"model\":\"%s\"", results->options.model_hash);
+    if (row->code) {
+        fprintf(file, ",\"error\":{\"code\":\"%s\",\"detail\":", bgd_code_name(row->code));
+        put_json(file, row->detail);
+        putc('}', file);
+    }
+    fputs("}\n", file);
+}
+
+static void put_csv_row(const struct results *results, const struct flow_row *row)
+{
+    FILE *file = results->file;
+    put_csv(file, row->id);
+    if (row->code) {
+        fprintf(file, ",error,,,,,,,,,,,%s,%s,%s,", row->hash, results->options.model_hash, bgd_code_name(row->code));
+        put_csv(file, row->detail);
+        fputs("\r\n", file);
+        return;
+    }
+    fprintf(file, ",ok,%s,%.6f", verdict(row), (double)row->result.score);
+    for (int i = 0; i < BGD_REASONS; i++) {
+        putc(',', file);
+        if (!isnan(row->result.reasons[i]))
+            fprintf(file, "%.6f", (double)row->result.reasons[i]);
+    }
+    fprintf(file, ",%u,%u,%s,%s,%s,,\r\n", row->width, row->height, bgd_format_name(row->format), row->hash,
+            results->options.model_hash);
+}
+
+#define REASONS_TEXT 128
+
+/* "text 97 %, not white 81 %": those of 0.5 and more, the strongest first; of a defective card at least the strongest. */
+static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
+{
+    bool listed[BGD_REASONS] = {false};
+    size_t used = 0;
+    text[0] = 0;
+    for (int n = 0; n < BGD_REASONS; n++) {
+        int best = -1;
+        for (int i = 0; i < BGD_REASONS; i++)
+            if (!listed[i] && !isnan(row->result.reasons[i]) &&
+                (best < 0 || row->result.reasons[i] > row->result.reasons[best]))
+                best = i;
+        if (best < 0 || (row->result.reasons[best] < 0.5f && (n > 0 || !row->result.defective)))
+            return;
+        listed[best] = true;
+        int put = snprintf(text + used, REASONS_TEXT - used, "%s%s %.0f %%", n ? ", " : "",
+                           bgd_reason_name((enum bgd_reason)best), (double)row->result.reasons[best] * 100);
+        used += put > 0 ? (size_t)put : 0;
+    }
+}
+
+/* A name for the terminal: what is no letter there could move its cursor. */
+static void put_name(FILE *file, const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int n = utf8_length(s);
+        if (n == 0 || *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
+            putc('?', file);
+            s += n ? n : 1;
+        }
+        else
+            for (; n > 0; n--)
+                putc(*s++, file);
+    }
+}
+
+static void put_table_row(const struct results *results, const struct flow_row *row)
+{
+    char reasons[REASONS_TEXT] = "";
+    const char *colour = row->code ? "\033[33m" : row->result.defective ? "\033[31m" : "\033[32m";
+    FILE *file = results->file;
+    if (results->options.colour)
+        fputs(colour, file);
+    fprintf(file, "%-9s", row->code ? "error" : verdict(row));
+    if (results->options.colour)
+        fputs("\033[0m", file);
+    if (row->code) {
+        fprintf(file, "  %5s  ", "");
+        put_name(file, row->id);
+        fprintf(file, ": %s: ", bgd_code_name(row->code));
+        put_name(file, row->detail);
+    } else {
+        list_reasons(row, reasons);
+        fprintf(file, "  %3.0f %%  %-44s  ", (double)row->result.score * 100, reasons);
+        put_name(file, row->id);
+    }
+    putc('\n', file);
+}
+
+static void count(struct results_counts *counts, const struct flow_row *row)
+{
+    counts->rows++;
+    if (row->code) {
+        counts->errors++;
+        counts->missing += row->code == BGD_MISSING;
+        return;
+    }
+    (*(row->result.defective ? &counts->defective : &counts->clean))++;
+    for (int i = 0; i < BGD_REASONS; i++)
+        counts->reasons[i] += row->result.reasons[i] >= 0.5f;
+}
+
+int results_add(void *user, const struct flow_row *row, struct bgd_err *err)
+{
+    struct results *results = user;
+    count(&results->counts, row);
+    if (results->options.form == RESULTS_JSONL)
+        put_jsonl(results, row);
+    else if (results->options.form == RESULTS_CSV)
+        put_csv_row(results, row);
+    else
+        put_table_row(results, row);
+    /* Whoever reads a pipe gets each row as soon as there is nothing more to send with it. */
+    if ((!row->more && fflush(results->file)) || ferror(results->file))
+        return write_failed(results, err);
+    return 0;
+}

@@ -1,0 +1,57 @@
+/*
+ * Rows as text: JSON lines for programs, CSV for spreadsheets, a table for people.
+ *
+ * JSONL, one object a line, fields in this order:
+ *   "id"      the name as it was given. Bytes that are not UTF-8 are written as lone surrogates \udc80..\udcff, which
+ *             Python's os.fsencode and others turn back (PEP 383): no name is lost
+ *   "status"  "ok" or "error"
+ *   "verdict" "clean" or "defective"; "score" P(defective); "reasons" {name: P} of those that the model knows;
+ *   "width", "height", "format" of the picture                                                   (these six: if ok)
+ *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
+ *   "model"   XXH3-128 of the model file
+ *   "error"   {"code": bgd_code_name, "detail": one line}                                        (if error)
+ * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,
+ * duplicates,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are).
+ * Probabilities have 6 decimals. There are no timings: the same bytes, model and settings give the same row.
+ */
+#ifndef BGD_RESULTS_H
+#define BGD_RESULTS_H
+
+#include "flow.h"
+
+enum results_form { RESULTS_JSONL, RESULTS_CSV, RESULTS_TABLE };
+
+struct results_options {
+    const char *path; /* NULL: standard output */
+    enum results_form form;
+    bool colour;            /* ANSI colours in a table */
+    const char *model_hash; /* for "model"; borrowed */
+};
+
+struct results_counts {
+    uint64_t rows, clean, defective, errors;
+    uint64_t reasons[BGD_REASONS]; /* rows whose P(reason) is 0.5 or more */
+    uint64_t missing;              /* of the errors, files that are not there */
+};
+
+struct results;
+
+/*
+ * Rows for `path` go to PATH.part, which results_finish renames: a file called `path` is always complete. What is no
+ * regular file (/dev/null, a pipe) is written as it is. BGD_WRITE names the file.
+ */
+int results_open(const struct results_options *options, struct results **results, struct bgd_err *err);
+
+/* A flow_sink with the results as its user. BGD_WRITE: disk full, closed pipe. */
+int results_add(void *results, const struct flow_row *row, struct bgd_err *err);
+
+/* Flushes, syncs and, if `complete`, renames. Call it once; results_close then frees. */
+int results_finish(struct results *results, bool complete, struct bgd_err *err);
+void results_close(struct results *results);
+
+const struct results_counts *results_counts(const struct results *results);
+
+/* Where the rows stand while the run is not complete: "PATH.part", PATH itself, or "standard output". */
+const char *results_place(const struct results *results);
+
+#endif

@@ -1,0 +1,163 @@
+/* Rows, judged by the text that a program or a person reads. */
+#include "results.h"
+
+#include "scratch.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <sys/stat.h>
+
+static const struct flow_row good = {
+    .id = "shop/a.jpg",
+    .result = {.defective = true, .score = 0.987654321f, .reasons = {0.75f, 0.25f, NAN, 0, 1}},
+    .format = BGD_JPEG,
+    .width = 900,
+    .height = 1200,
+    .hash = "0123456789abcdef0123456789abcdef",
+    .detail = "",
+};
+static const struct flow_row bad = {
+    .id = "b.jpg", .code = BGD_DAMAGED, .detail = "jpeg: the data ends, \"early\"", .hash = "00ff"};
+
+/* What is written for the rows, to be freed. */
+static char *written(enum results_form form, const struct flow_row *rows, size_t n)
+{
+    const struct results_options options = {.path = "rows", .form = form, .model_hash = "beef"};
+    struct results *results;
+    struct bgd_err err = {0};
+    cr_assert_eq(results_open(&options, &results, &err), 0, "%s", err.text);
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(results_add(results, &rows[i], &err), 0, "%s", err.text);
+    cr_assert_eq(results_finish(results, true, &err), 0, "%s", err.text);
+    results_close(results);
+    return scratch_read("rows", NULL);
+}
+
+static void expect_text(enum results_form form, const struct flow_row *row, const char *expected)
+{
+    char *text = written(form, row, 1);
+    cr_expect_str_eq(text, expected);
+    free(text);
+}
+
+Test(results, writes_the_contract_as_json_lines)
+{
+    char *folder = scratch_enter();
+    expect_text(RESULTS_JSONL, &good,
+                "{\"id\":\"shop/a.jpg\",\"status\":\"ok\",\"verdict\":\"defective\",\"score\":0.987654,\"reasons\":"
+                "{\"text\":0.750000,\"not_white\":0.250000,\"cropped\":0.000000,\"duplicates\":1.000000},\"width\":900,"
+                "\"height\":1200,\"format\":\"jpeg\",\"hash\":\"0123456789abcdef0123456789abcdef\",\"model\":\"beef\"}\n");
+    expect_text(RESULTS_JSONL, &bad,
+                "{\"id\":\"b.jpg\",\"status\":\"error\",\"hash\":\"00ff\",\"model\":\"beef\",\"error\":{\"code\":\"damaged\","
+                "\"detail\":\"jpeg: the data ends, \\\"early\\\"\"}}\n");
+    scratch_leave(folder);
+}
+
+Test(results, writes_the_same_as_csv)
+{
+    char *folder = scratch_enter();
+    const struct flow_row rows[] = {good, bad};
+    char *text = written(RESULTS_CSV, rows, 2);
+    cr_expect_str_eq(text, "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,width,height,format,hash,"
+                           "model,error_code,error_detail\r\n"
+                           "shop/a.jpg,ok,defective,0.987654,0.750000,0.250000,,0.000000,1.000000,900,1200,jpeg,"
+                           "0123456789abcdef0123456789abcdef,beef,,\r\n"
+                           "b.jpg,error,,,,,,,,,,,00ff,beef,damaged,\"jpeg: the data ends, \"\"early\"\"\"\r\n");
+    free(text);
+    scratch_leave(folder);
+}
+
+Test(results, loses_no_name)
+{
+    char *folder = scratch_enter();
+    struct flow_row row = good;
+    row.id = "\xd0\x96 \xff\"\\\n\x7f \xed\xa0\x80 \xe2\x82\xac \xc0\xaf \xf0\x9f\x98\x80";
+    char *text = written(RESULTS_JSONL, &row, 1);
+    const char *expected = "{\"id\":\"\xd0\x96 \\udcff\\\"\\\\\\u000a\\u007f \\udced\\udca0\\udc80 \xe2\x82\xac \\udcc0\\udcaf "
+                           "\xf0\x9f\x98\x80\",";
+    cr_expect(strncmp(text, expected, strlen(expected)) == 0, "%s", text);
+    free(text);
+    row.id = "plain";
+    text = written(RESULTS_JSONL, &row, 1);
+    cJSON *json = cJSON_Parse(text); /* another program's reader takes it */
+    cr_expect_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(json, "id")), "plain");
+    cJSON_Delete(json);
+    free(text);
+    scratch_leave(folder);
+}
+
+Test(results, shows_a_table_with_the_strongest_reason_first)
+{
+    char *folder = scratch_enter();
+    struct flow_row rows[] = {good, bad, good, good};
+    rows[1].id = "evil\033[2Jname\xff";
+    rows[2].result = (struct bgd_result){.defective = true, .score = 0.6f, .reasons = {0.1f, 0.4f, 0.2f, 0, 0}};
+    rows[3].result = (struct bgd_result){.score = 0.004f};
+    char *text = written(RESULTS_TABLE, rows, 4);
+    cr_expect(strstr(text, "defective   99 %  duplicates 100 %, text 75 %  "), "%s", text);
+    cr_expect(strstr(text, "error             evil?[2Jname?: damaged: jpeg: the data ends"), "%s", text);
+    cr_expect(strstr(text, "defective   60 %  not_white 40 %  "), "%s", text);
+    cr_expect(strstr(text, "clean        0 %    "), "%s", text);
+    cr_expect_null(strchr(text, '\033'), "an escape code reached the terminal");
+    free(text);
+    scratch_leave(folder);
+}
+
+Test(results, counts_what_it_wrote)
+{
+    char *folder = scratch_enter();
+    const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = ""};
+    struct results *results;
+    struct bgd_err err;
+    struct flow_row missing = {.id = "x", .code = BGD_MISSING, .detail = "", .hash = ""};
+    cr_assert_eq(results_open(&options, &results, &err), 0);
+    results_add(results, &good, &err), results_add(results, &bad, &err), results_add(results, &missing, &err);
+    const struct results_counts *c = results_counts(results);
+    cr_expect(c->rows == 3 && c->defective == 1 && c->clean == 0 && c->errors == 2 && c->missing == 1);
+    cr_expect(c->reasons[BGD_TEXT] == 1 && c->reasons[BGD_EXTRA_OBJECTS] == 0 && c->reasons[BGD_DUPLICATES] == 1);
+    results_finish(results, true, &err);
+    results_close(results);
+    scratch_leave(folder);
+}
+
+Test(results, names_a_file_only_when_it_is_complete)
+{
+    char *folder = scratch_enter();
+    const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = ""};
+    struct results *results;
+    struct bgd_err err;
+    scratch_text("rows", "of yesterday");
+    cr_assert_eq(results_open(&options, &results, &err), 0);
+    results_add(results, &good, &err);
+    cr_expect_str_eq(results_place(results), "rows.part");
+    cr_assert_eq(results_finish(results, false, &err), 0);
+    results_close(results);
+    char *old = scratch_read("rows", NULL), *part = scratch_read("rows.part", NULL);
+    cr_expect_str_eq(old, "of yesterday");
+    cr_expect(strstr(part, "shop/a.jpg"));
+    free(old), free(part);
+    scratch_leave(folder);
+}
+
+Test(results, says_when_the_disk_is_full)
+{
+    const struct results_options options = {.path = "/dev/full", .form = RESULTS_JSONL, .model_hash = ""};
+    struct results *results;
+    struct bgd_err err;
+    cr_assert_eq(results_open(&options, &results, &err), 0);
+    cr_expect_eq(results_add(results, &good, &err), BGD_WRITE);
+    cr_expect(strstr(err.text, "/dev/full") && strstr(err.text, "space"), "%s", err.text);
+    results_close(results);
+    struct stat st;
+    cr_expect(stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode), "a device was replaced");
+}
+
+Test(results, names_a_folder_that_is_not_there)
+{
+    const struct results_options options = {.path = "/no/such/rows", .form = RESULTS_CSV, .model_hash = ""};
+    struct results *results;
+    struct bgd_err err;
+    cr_expect_eq(results_open(&options, &results, &err), BGD_WRITE);
+    cr_expect_null(results);
+    cr_expect(strstr(err.text, "/no/such/rows"), "%s", err.text);
+}

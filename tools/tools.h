@@ -1,0 +1,44 @@
+/* What the subcommands share: exit codes, options, messages. Only tools print, and only main exits. */
+#ifndef BGD_TOOLS_H
+#define BGD_TOOLS_H
+
+#include "bgdet.h"
+
+#include <stdio.h>
+
+/* Exit codes, after sysexits.h where it has one. A scheduler may rely on them. */
+enum tool_exit {
+    EXIT_DONE = 0,      /* every input got a row */
+    EXIT_FOUND = 1,     /* --fail-on found what it was told to look for */
+    EXIT_USAGE = 64,    /* the command line is wrong */
+    EXIT_INPUT = 65,    /* an input is unusable as a whole: never retry */
+    EXIT_MISSING = 66,  /* an input is not there */
+    EXIT_RETRY = 75,    /* interrupted, disk full, out of memory, device lost: try again later */
+};
+
+int tool_score(int argc, char **argv);
+int tool_convert(int argc, char **argv);
+int tool_inspect(int argc, char **argv);
+int tool_infer(int argc, char **argv);
+
+/* Prints "bgdet: " and the error to stderr, and returns the exit code that belongs to it. */
+int tool_fail(const struct bgd_err *err);
+
+/* Prints "bgdet COMMAND: " and the line, and where help is to be had; returns EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int tool_usage(const char *command, const char *format, ...);
+
+/* After getopt_long returned '?' or ':' (with opterr 0): says which option was wrong. Returns EXIT_USAGE. */
+int tool_bad_option(const char *command, int returned, char **argv);
+
+/* "60x80" into two sides of 1..16384; "12" into a number of least..most; "0.5,0.5,0.5" into three numbers. */
+bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
+bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
+bool tool_parse_rgb(const char *text, float out[3]);
+
+/*
+ * The model file that is meant when none is named: NAME in the folder of installed weights beside the program
+ * (../share/bgdet), or in the source tree that it was built in (../../weights). Writes `path`; false if there is none.
+ */
+bool tool_find_weights(const char *name, char *path, size_t size);
+
+#endif
