@@ -2,6 +2,8 @@
 """Measures a checkpoint on made cards of unseen products, and on real pictures that nobody trained on.
 
     evaluate.py --data DIR --model resnet18-60x80.pth --made cards-validation.npz [--mistakes FILE.png]
+    evaluate.py --data DIR --model resnet18-60x80-cutout4-photo.pth --made cutouts-validation-photo.npz
+                --input cutout4 --order photo --segmenter tracer-te0.pth
 
 Real pictures: clean photos of the held-out shops as they are, against real cards with text, colours, props and collages
 (defective, but not labelled by reason: so accuracy, cross-entropy and AUC of "defective" alone). Beside them, the floor: a
@@ -18,16 +20,25 @@ import torch
 import torchvision
 from PIL import Image, ImageDraw
 
-from synth import DEFECTS, HELD_OUT_REPOS, SIZE, flatten, read_index
+from cutouts import INPUTS, ORDERS, classifier_input, inverted, segmenter_view
+from synth import DEFECTS, HELD_OUT_REPOS, SEGMENTER_SIZE, SIZE, flatten, read_index
+from tracer import MEAN, STD, Tracer, load_tracer
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 REAL_DEFECTIVE = {"real_card_defective", "ai_composed_card"}
 
 
 def to_input(cards: np.ndarray) -> torch.Tensor:
-    """(n, 80, 60, 3) bytes to the network's (n, 3, 80, 60)."""
+    """(n, 80, 60, 3 or 4) bytes to the network's (n, 3 or 4, 80, 60). Alpha stays as it is, 0 to 1."""
     values = torch.from_numpy(np.ascontiguousarray(cards)).permute(0, 3, 1, 2).float() / 255
-    return (values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    values[:, :3] = (values[:, :3] - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    return values
+
+
+def fresh_classifier(channels: int) -> torch.nn.Module:
+    model = torchvision.models.resnet18(num_classes=1 + len(DEFECTS))
+    if channels != 3:
+        model.conv1 = torch.nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    return model
 
 
 @torch.no_grad()
@@ -71,10 +82,16 @@ def real_rows(data: Path) -> list[tuple[Path, int, str]]:
     return rows
 
 
-def picture(path: Path) -> np.ndarray:
+def picture(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     image = Image.open(path)
     image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
-    return np.asarray(image.resize(SIZE, Image.BILINEAR))
+    return np.asarray(image.resize(size, Image.BILINEAR))
+
+
+def cut_out(paths: list[Path], cards: np.ndarray, segmenter: Tracer, order: str) -> np.ndarray:
+    """The alphas of the pictures whose thumbnails are `cards`."""
+    views = [segmenter_view(card, picture(path, SEGMENTER_SIZE), order) for path, card in zip(paths, cards)]
+    return inverted(segmenter, np.stack(views))
 
 
 def border_rule(cards: np.ndarray) -> np.ndarray:
@@ -84,19 +101,21 @@ def border_rule(cards: np.ndarray) -> np.ndarray:
     return (cards[:, border].min(axis=2) < 235).mean(axis=1) > 0.10
 
 
-def measure_real(model: torch.nn.Module, data: Path, mistakes: Path | None) -> dict[str, object]:
-    rows = real_rows(data)
+def measure_real(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, object]:
+    rows = real_rows(args.data)
     cards = np.stack([picture(path) for path, _, _ in rows])
+    alphas = cut_out([path for path, _, _ in rows], cards, load_tracer(args.segmenter), args.order) if args.segmenter else None
     truth = np.array([defective for _, defective, _ in rows])
     group = np.array([g for _, _, g in rows])
-    p = scores(model, cards)[:, 0]
+    given = classifier_input(args.input, cards, alphas)
+    p = scores(model, given)[:, 0]
     balanced = np.mean([((p >= 0.5) == truth)[truth == k].mean() for k in (0, 1)])
     result = {"all": binary(truth, p), "balanced_accuracy": round(float(balanced), 4),
               "correct_per_group": {g: f"{int(((p >= 0.5) == truth)[group == g].sum())} of {int((group == g).sum())}"
                                     for g in sorted(set(group))},
               "border_rule_accuracy": round(float((border_rule(cards) == truth).mean()), 4)}
-    if mistakes:
-        draw_mistakes(cards, truth, p, mistakes)
+    if args.mistakes:
+        draw_mistakes(given[..., :3], truth, p, args.mistakes)
     return result
 
 
@@ -117,13 +136,18 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--made", type=Path, required=True)
     parser.add_argument("--mistakes", type=Path)
+    parser.add_argument("--input", choices=INPUTS, default="card")
+    parser.add_argument("--order", choices=ORDERS, default="photo")
+    parser.add_argument("--segmenter", type=Path, help="needed unless the input is the whole card")
     args = parser.parse_args()
-    model = torchvision.models.resnet18(num_classes=6)
+    if (args.input == "card") != (args.segmenter is None):
+        parser.error("--segmenter goes with --input cutout3 or cutout4")
+    model = fresh_classifier(INPUTS[args.input])
     model.load_state_dict(torch.load(args.model, map_location="cpu"))
     model.eval()
     with np.load(args.made) as made:
-        print(json.dumps({"made": measure_made(model, made["cards"], made["labels"]),
-                          "real": measure_real(model, args.data, args.mistakes)}, indent=2))
+        given = classifier_input(args.input, made["cards"], made["alphas"] if args.segmenter else None)
+        print(json.dumps({"made": measure_made(model, given, made["labels"]), "real": measure_real(model, args)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 
 A clean photo gives its object by flood-filling the near-white background from the border. The object is put back on
 white (a clean card) or into one of the five defects of DEFECTS, alone or together. Everything is drawn from one seeded
-generator per card, so card i of a seed is the same card on every machine.
+generator per card, so card i of a seed is the same card on every machine. The mask of the main object is made along
+with it: all copies of it, but no extra object, no shadow, and no text even where it lies over the object.
 
-    synth.py --data DIR --cards 40 --out sheet.png     a contact sheet of made cards with their labels, to be looked at
+    synth.py --data DIR --cards 40 --out sheet.png     a contact sheet of made cards with masks and labels, to be looked at
 """
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 DEFECTS = ("text", "not_white", "extra_objects", "cropped", "duplicates")
 SIZE = (60, 80)  # what the classifier sees, width x height
+SEGMENTER_SIZE = (96, 128)
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 WORKING_SIDE = 320  # cards are composed at this size: small enough to be quick, large enough for 5 px letters to blur
 
@@ -117,12 +119,19 @@ class Synth:
 
     def card(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The thumbnail (80, 60, 3) as the engine would see it, and six labels: defective, then DEFECTS."""
-        rng = np.random.default_rng((self.seed, index))
-        image, defects = self.compose(rng)
-        labels = np.array([bool(defects)] + [d in defects for d in DEFECTS], np.uint8)
-        return thumbnail(rng, image), labels
+        views, _, labels = self.views(index, SIZE)
+        return views[0], labels
 
-    def compose(self, rng: np.random.Generator) -> tuple[Image.Image, set[str]]:
+    def views(self, index: int, *sizes: tuple[int, int]) -> tuple[list[np.ndarray], Image.Image, np.ndarray]:
+        """One card as the engine would see it at each of the sizes, the mask as composed, and the labels."""
+        rng = np.random.default_rng((self.seed, index))
+        image, mask, defects = self.compose(rng)
+        published = publish(rng, image)
+        labels = np.array([bool(defects)] + [d in defects for d in DEFECTS], np.uint8)
+        return [published.view(size) for size in sizes], mask, labels
+
+    def compose(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, set[str]]:
+        """The card, the mask of its main object (L, 255 inside, soft at the edges) and its defects."""
         defects: set[str] = set()
         if rng.random() < 0.55:
             count = rng.choice([1, 2, 3], p=[0.72, 0.22, 0.06])
@@ -132,16 +141,17 @@ class Synth:
         product = self.pick(rng, whole=bool(defects & {"cropped", "duplicates"}))
         as_it_came = not defects & {"extra_objects", "cropped", "duplicates"} and rng.random() < 0.55
         if as_it_came:
-            image = self.reframe(rng, product, "not_white" in defects)
+            image, mask = self.reframe(rng, product, "not_white" in defects)
         else:
             size = frame_size(rng)
             image = self.background(rng, size) if "not_white" in defects else plain(rng, size)
-            self.place(rng, image, product, defects)
+            mask = Image.new("L", size, 0)
+            self.place(rng, image, mask, product, defects)
         if rng.random() < 0.5:
-            image = ImageOps.mirror(image)
+            image, mask = ImageOps.mirror(image), ImageOps.mirror(mask)
         if "text" in defects:
-            write_text(rng, image)
-        return image, defects
+            write_text(rng, image, mask)
+        return image, mask, defects
 
     def pick(self, rng: np.random.Generator, whole: bool = False) -> Product:
         while True:
@@ -165,20 +175,23 @@ class Synth:
         mixed = np.multiply.outer(1 - grid, np.array(first)) + np.multiply.outer(grid, np.array(second))
         return Image.fromarray(mixed.astype(np.uint8)).resize(size, Image.BICUBIC)
 
-    def reframe(self, rng: np.random.Generator, product: Product, not_white: bool) -> Image.Image:
+    def reframe(self, rng: np.random.Generator, product: Product, not_white: bool) -> tuple[Image.Image, Image.Image]:
         """The photo as it is, sometimes with more white around it or less; its background replaced if asked for."""
-        image = product.rgb
+        image, mask = product.rgb.copy(), product.mask.filter(ImageFilter.GaussianBlur(0.7))  # text is drawn in place
         if not_white:
             back = self.background(rng, image.size)
-            back.paste(image, mask=product.mask.filter(ImageFilter.GaussianBlur(0.7)))
+            back.paste(image, mask=mask)
             image = back
         elif rng.random() < 0.3:
-            image = ImageOps.expand(image, (int(rng.integers(0, 60)), int(rng.integers(0, 60))), (255, 255, 255))
+            border = (int(rng.integers(0, 60)), int(rng.integers(0, 60)))
+            image, mask = ImageOps.expand(image, border, (255, 255, 255)), ImageOps.expand(mask, border, 0)
         elif rng.random() < 0.4:  # crop the white margins away: edge to edge, yet nothing is cut
-            image = image.crop(product.mask.getbbox())
-        return image
+            box = product.mask.getbbox()
+            image, mask = image.crop(box), mask.crop(box)
+        return image, mask
 
-    def place(self, rng: np.random.Generator, image: Image.Image, product: Product, defects: set[str]) -> None:
+    def place(self, rng: np.random.Generator, image: Image.Image, mask: Image.Image, product: Product,
+              defects: set[str]) -> None:
         """Puts the object (and what does not belong there) on the canvas."""
         cutout = product.rgba
         if product.group == "people" and "cropped" not in defects and rng.random() < 0.3:
@@ -189,16 +202,17 @@ class Synth:
             boxes = grid_boxes(rng, image.size, copies)
             for box in boxes:
                 copy = ImageOps.mirror(cutout) if rng.random() < 0.3 else cutout
-                paste(rng, image, tint(rng, copy) if rng.random() < 0.4 else copy, box, shadow)
+                paste(rng, image, mask, tint(rng, copy) if rng.random() < 0.4 else copy, box, shadow)
         elif "cropped" in defects:
-            paste_cut(rng, image, cutout, people=product.group == "people")
+            paste_cut(rng, image, mask, cutout, people=product.group == "people")
         else:
             share = rng.uniform(0.5, 0.85) if "extra_objects" in defects else rng.uniform(0.55, 1.0) ** 0.7
-            paste(rng, image, cutout, loose_box(rng, image.size, share), shadow)
+            paste(rng, image, mask, cutout, loose_box(rng, image.size, share), shadow)
         if "extra_objects" in defects:
             for _ in range(int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
                 other = self.pick(rng, whole=True)
-                paste(rng, image, other.rgba, corner_box(rng, image.size, rng.uniform(0.28, 0.5)), shadow)
+                box = corner_box(rng, image.size, rng.uniform(0.28, 0.5))
+                paste(rng, image, mask, other.rgba, box, shadow, main=False)
 
 
 def frame_size(rng: np.random.Generator) -> tuple[int, int]:
@@ -277,13 +291,14 @@ def fit(cutout: Image.Image, w: float, h: float) -> Image.Image:
     return cutout.resize((max(2, round(cutout.width * scale)), max(2, round(cutout.height * scale))), Image.BILINEAR)
 
 
-def paste(rng: np.random.Generator, image: Image.Image, cutout: Image.Image,
-          box: tuple[float, float, float, float], shadow: bool) -> None:
+def paste(rng: np.random.Generator, image: Image.Image, mask: Image.Image, cutout: Image.Image,
+          box: tuple[float, float, float, float], shadow: bool, main: bool = True) -> None:
     piece = fit(cutout, box[2], box[3])
     x, y = round(box[0] + (box[2] - piece.width) / 2), round(box[1] + (box[3] - piece.height) / 2)
     if shadow:
         draw_shadow(rng, image, (x, y, piece.width, piece.height))
     image.paste(piece, (x, y), piece.getchannel("A"))
+    mask.paste(255 if main else 0, (x, y), piece.getchannel("A"))
 
 
 def draw_shadow(rng: np.random.Generator, image: Image.Image, box: tuple[int, int, int, int]) -> None:
@@ -296,7 +311,7 @@ def draw_shadow(rng: np.random.Generator, image: Image.Image, box: tuple[int, in
     image.paste((90, 90, 95), mask=layer)
 
 
-def paste_cut(rng: np.random.Generator, image: Image.Image, cutout: Image.Image, people: bool) -> None:
+def paste_cut(rng: np.random.Generator, image: Image.Image, mask: Image.Image, cutout: Image.Image, people: bool) -> None:
     """Lets the frame cut 18..45 % of the object. A person is cut down the side: at the waist would be clean."""
     size = image.size
     scale = rng.uniform(0.85, 1.5)
@@ -315,6 +330,7 @@ def paste_cut(rng: np.random.Generator, image: Image.Image, cutout: Image.Image,
     if not people and rng.random() < 0.25:  # at a corner
         x = -int(piece.width * share) if rng.random() < 0.5 else size[0] - int(piece.width * (1 - share))
     image.paste(piece, (x, y), piece.getchannel("A"))
+    mask.paste(255, (x, y), piece.getchannel("A"))
 
 
 WORDS = ("СКИДКА", "НОВИНКА", "ХИТ", "АКЦИЯ", "100% хлопок", "доставка", "подарок", "бестселлер", "натуральный состав",
@@ -322,16 +338,16 @@ WORDS = ("СКИДКА", "НОВИНКА", "ХИТ", "АКЦИЯ", "100% хло�
          "soft touch", "free delivery", "990 ₽", "1 499 ₽", "2 шт", "500 мл", "top quality", "made in Italy", "для всей семьи")
 
 
-def write_text(rng: np.random.Generator, image: Image.Image) -> None:
+def write_text(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
     """One to four captions, badges, price tags or a watermark, large enough to leave a trace at 60x80."""
     for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.35, 0.3, 0.2, 0.15]))):
         kind = rng.random()
         if kind < 0.5:
-            caption(rng, image)
+            caption(rng, image, mask)
         elif kind < 0.85:
-            badge(rng, image)
+            badge(rng, image, mask)
         else:
-            watermark(rng, image)
+            watermark(rng, image, mask)
 
 
 def font(rng: np.random.Generator, size: int) -> ImageFont.FreeTypeFont:
@@ -351,19 +367,20 @@ def place_text(rng: np.random.Generator, image: Image.Image, w: int, h: int) -> 
     return max(x, 0), max(y, 0)
 
 
-def caption(rng: np.random.Generator, image: Image.Image) -> None:
+def caption(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
     size = int(image.height * rng.uniform(0.045, 0.12))
     lines = [str(rng.choice(WORDS)) for _ in range(int(rng.choice([1, 2, 3, 5], p=[0.5, 0.25, 0.15, 0.1])))]
     text, face = "\n".join(lines), font(rng, size)
     box = ImageDraw.Draw(image).multiline_textbbox((0, 0), text, font=face)
     x, y = place_text(rng, image, box[2], box[3])
     ImageDraw.Draw(image).multiline_text((x, y), text, font=face, fill=dark_colour(rng))
+    ImageDraw.Draw(mask).multiline_text((x, y), text, font=face, fill=0)
 
 
-def badge(rng: np.random.Generator, image: Image.Image) -> None:
+def badge(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
     size = int(image.height * rng.uniform(0.04, 0.09))
     face, text = font(rng, size), str(rng.choice(WORDS))
-    draw = ImageDraw.Draw(image)
+    draw, erase = ImageDraw.Draw(image), ImageDraw.Draw(mask)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=face)
     w, h = right - left + size, bottom - top + size
     x, y = place_text(rng, image, w, h)
@@ -371,14 +388,18 @@ def badge(rng: np.random.Generator, image: Image.Image) -> None:
     if rng.random() < 0.35:
         d = max(w, h)
         draw.ellipse((x, y, x + d, y + d), fill=fill)
+        erase.ellipse((x, y, x + d, y + d), fill=0)
         y += (d - h) // 2
     else:
-        draw.rounded_rectangle((x, y, x + w, y + h), radius=int(size * rng.uniform(0, 0.6)), fill=fill)
+        radius = int(size * rng.uniform(0, 0.6))
+        draw.rounded_rectangle((x, y, x + w, y + h), radius=radius, fill=fill)
+        erase.rounded_rectangle((x, y, x + w, y + h), radius=radius, fill=0)
     ink = (255, 255, 255) if sum(fill) < 420 else (20, 20, 20)
     draw.text((x + size // 2 - left, y + size // 2 - top), text, font=face, fill=ink)
+    erase.text((x + size // 2 - left, y + size // 2 - top), text, font=face, fill=0)  # it may stick out of a circle
 
 
-def watermark(rng: np.random.Generator, image: Image.Image) -> None:
+def watermark(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
     size = int(image.height * rng.uniform(0.07, 0.13))
     layer = Image.new("L", image.size, 0)
     face, text = font(rng, size), str(rng.choice(WORDS))
@@ -388,24 +409,40 @@ def watermark(rng: np.random.Generator, image: Image.Image) -> None:
         draw.text((int(rng.integers(-40, 40)), y), f"{text}   {text}   {text}", font=face, fill=strength)
         if rng.random() < 0.4:
             break
-    image.paste((120, 120, 120), mask=layer.rotate(float(rng.uniform(-35, 35))))
+    layer = layer.rotate(float(rng.uniform(-35, 35)))
+    image.paste((120, 120, 120), mask=layer)
+    mask.paste(0, mask=layer.point(lambda value: min(255, value * 255 // strength)))  # however faint, it's text
 
 
-def thumbnail(rng: np.random.Generator, image: Image.Image) -> np.ndarray:
-    """What the engine would feed: cards of many qualities and sizes, decoded in full or by a DCT scale."""
+@dataclass
+class Published:
+    """A card as a file: a JPEG, or pixels where it was kept without loss."""
+
+    content: bytes | Image.Image
+    scaled: bool  # the reader lets the JPEG library shrink it by a power of two, to no less than the size needed
+
+    def view(self, size: tuple[int, int]) -> np.ndarray:
+        image = self.content
+        if isinstance(image, bytes):
+            image = Image.open(io.BytesIO(image))
+            if self.scaled:
+                image.draft("RGB", size)
+            image = image.convert("RGB")
+        return np.asarray(image.resize(size, Image.BILINEAR))
+
+
+def publish(rng: np.random.Generator, image: Image.Image) -> Published:
+    """Gives the card one of many qualities and sizes."""
     if rng.random() < 0.3:  # a soft or small original, in both classes: blur alone must say nothing
         small = rng.uniform(0.35, 0.9)
         image = image.resize((max(60, int(image.width * small)), max(80, int(image.height * small))), Image.BILINEAR)
     if rng.random() < 0.15:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
-    if rng.random() < 0.7:
-        packed = io.BytesIO()
-        image.save(packed, "JPEG", quality=int(rng.integers(55, 96)))
-        image = Image.open(packed)
-        if rng.random() < 0.5:
-            image.draft("RGB", SIZE)
-        image = image.convert("RGB")
-    return np.asarray(image.resize(SIZE, Image.BILINEAR))
+    if rng.random() >= 0.7:
+        return Published(image, scaled=False)
+    packed = io.BytesIO()
+    image.save(packed, "JPEG", quality=int(rng.integers(55, 96)))
+    return Published(packed.getvalue(), scaled=rng.random() < 0.5)
 
 
 def load_background(data: Path, row: dict[str, str]) -> Image.Image:
@@ -426,17 +463,19 @@ def load(data: Path, validation: bool) -> tuple[list[Product], list[Image.Image]
 
 
 def sheet(synth: Synth, count: int) -> Image.Image:
-    """A contact sheet: each card as composed, its thumbnail as the classifier sees it, and its labels."""
-    columns, cell = 10, (200, 230)
+    """A contact sheet: each card as composed, its mask, its thumbnail as the classifier sees it, and its labels."""
+    columns, cell = 6, (335, 230)
     result = Image.new("RGB", (columns * cell[0], -(-count // columns) * cell[1]), (215, 215, 215))
     for i in range(count):
         rng = np.random.default_rng((synth.seed, i))
-        image, defects = synth.compose(rng)
-        small = Image.fromarray(thumbnail(rng, image))
+        image, mask, defects = synth.compose(rng)
+        small = Image.fromarray(publish(rng, image).view(SIZE))
         x, y = i % columns * cell[0], i // columns * cell[1]
         image.thumbnail((130, 190))
+        mask.thumbnail((130, 190))
         result.paste(image, (x + 4, y + 4))
-        result.paste(small, (x + 137, y + 4))
+        result.paste(mask, (x + 138, y + 4))
+        result.paste(small, (x + 272, y + 4))
         ImageDraw.Draw(result).text((x + 4, y + 200), ", ".join(sorted(defects)) or "clean", fill=(0, 0, 0))
     return result
 

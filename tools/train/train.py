@@ -2,6 +2,11 @@
 """Makes the cards, trains ResNet-18 on their thumbnails, and measures it on cards of products it has never seen.
 
     train.py --data DIR --out DIR        resnet18-60x80.pth (torchvision's keys), metrics.json, cards-*.npz (the cache)
+    train.py --data DIR --out DIR --input cutout4 --order photo
+                                         resnet18-60x80-cutout4-photo.pth and metrics-cutout4-photo.json
+
+The first judges the whole card. The second judges what the segmenter left of the same cards, which cutouts.py must have put
+into the same --out: composited on white (cutout3), or the card with the inverted mask as its fourth channel (cutout4).
 
 The same seed gives the same cards; the weights also depend on the number of threads, as sums are split among them.
 """
@@ -15,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 
-from evaluate import MEAN, STD, measure_made, to_input
+from cutouts import INPUTS, ORDERS, classifier_input
+from evaluate import fresh_classifier, measure_made, to_input
 from synth import DEFECTS, Synth, load
+from tracer import MEAN, STD
 
 LABELS = ("defective", *DEFECTS)
 
@@ -50,20 +56,29 @@ def make_cards(data: Path, count: int, seed: int, validation: bool, cache: Path)
     return cards, labels
 
 
+def load_cutouts(count: int, kind: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(cache) as stored:
+        if len(stored["cards"]) < count:
+            raise SystemExit(f"{cache}: {len(stored['cards'])} cards, {count} are needed; see cutouts.py")
+        return classifier_input(kind, stored["cards"][:count], stored["alphas"][:count]), stored["labels"][:count]
+
+
 def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirrors half of the cards and shifts exposure by up to 3 %: less than would turn white into grey."""
+    """Mirrors half of the cards and shifts exposure by up to 3 %: less than would turn white into grey. Not of the alpha."""
     flip = torch.rand(len(batch), generator=generator) < 0.5
     batch[flip] = batch[flip].flip(3)
+    colour = batch[:, :3]
     gain = 1 - 0.03 * torch.rand(len(batch), 1, 1, 1, generator=generator)
-    noise = 0.01 * torch.randn(batch.shape, generator=generator)
+    noise = 0.01 * torch.randn(colour.shape, generator=generator)
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
-    return (((batch * std + mean) * gain + noise).clamp(0, 1) - mean) / std
+    batch[:, :3] = (((colour * std + mean) * gain + noise).clamp(0, 1) - mean) / std
+    return batch
 
 
 def train(cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpoint: Path) -> torch.nn.Module:
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = torchvision.models.resnet18(num_classes=len(LABELS))
+    model = fresh_classifier(cards.shape[3])
     batch_size = 64
     steps = len(cards) // batch_size
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
@@ -97,15 +112,24 @@ def main() -> None:
     parser.add_argument("--cards", type=int, default=24000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--input", choices=INPUTS, default="card")
+    parser.add_argument("--order", choices=ORDERS, default="photo", help="what the segmenter saw")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    cards, labels = make_cards(args.data, args.cards, args.seed, False, args.out / "cards-train.npz")
-    made, made_labels = make_cards(args.data, 2000, args.seed + 1, True, args.out / "cards-validation.npz")
-    checkpoint = args.out / "resnet18-60x80.pth"
+    if args.input == "card":
+        suffix = ""
+        cards, labels = make_cards(args.data, args.cards, args.seed, False, args.out / "cards-train.npz")
+        made, made_labels = make_cards(args.data, 2000, args.seed + 1, True, args.out / "cards-validation.npz")
+    else:
+        suffix = f"-{args.input}-{args.order}"
+        cards, labels = load_cutouts(args.cards, args.input, args.out / f"cutouts-train-{args.order}.npz")
+        made, made_labels = load_cutouts(2000, args.input, args.out / f"cutouts-validation-{args.order}.npz")
+    checkpoint = args.out / f"resnet18-60x80{suffix}.pth"
     model = train(cards, labels, args.epochs, args.seed, checkpoint)
-    metrics = {"cards": args.cards, "epochs": args.epochs, "seed": args.seed, "made": measure_made(model, made, made_labels)}
-    (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    metrics = {"input": args.input, "order": args.order, "cards": args.cards, "epochs": args.epochs, "seed": args.seed,
+               "made": measure_made(model, made, made_labels)}
+    (args.out / f"metrics{suffix}.json").write_text(json.dumps(metrics, indent=2) + "\n")
     print(json.dumps(metrics["made"], indent=2))
     print(f"{checkpoint}: now evaluate.py tells how it does on real cards")
 
