@@ -70,8 +70,9 @@ def make_cutouts(data: Path, count: int, seed: int, validation: bool, network: T
     with multiprocessing.Pool() as pool:
         for first in range(0, count, CHUNK):
             part = slice(first, min(first + CHUNK, count))
-            thumbnails, views, labels[part] = map(np.stack, zip(*pool.map(make_views, range(part.start, part.stop), chunksize=16)))
-            cards[part], alphas[part] = thumbnails, inverted(network, views)
+            made = pool.map(make_views, range(part.start, part.stop), chunksize=16)
+            cards[part], views, labels[part] = map(np.stack, zip(*made))
+            alphas[part] = inverted(network, views)
             if first // CHUNK % 8 == 0:
                 print(f"  {cache.name}: {part.stop} of {count}, {part.stop / (time.time() - start):.0f}/s", flush=True)
     np.savez(cache, cards=cards, alphas=alphas, labels=labels)

@@ -31,7 +31,6 @@ from synth import SEGMENTER_SIZE, SIZE, Synth, load
 from tracer import MBConv, Maps, Tracer, load_tracer, to_input
 
 BATCH = 32  # of all workers together; with fewer than 16 each, PyTorch 1.13's convolutions are four times slower a card
-PEAK_RATE = 2e-3
 WARM_UP = 0.1  # of the training
 
 synth: Synth  # of this process and its forked workers: handing it over by pickle would copy every photo
@@ -92,11 +91,11 @@ def fresh_network(seed: int, start: Path | None) -> Tracer:
     return network
 
 
-def learning_rate(done: float) -> float:
+def learning_rate(done: float, peak: float) -> float:
     """One cycle: up in a line, down along a cosine."""
     if done < WARM_UP:
-        return PEAK_RATE * (0.02 + 0.98 * done / WARM_UP)
-    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        return peak * (0.02 + 0.98 * done / WARM_UP)
+    return peak * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 def average(gradients: list[Tensor], done: float) -> float:
@@ -139,7 +138,7 @@ def train(rank: int, args: argparse.Namespace, made: dict[str, np.ndarray], vali
             done = average([p.grad for p in network.parameters() if p.grad is not None], done)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(min(done, 1.0))
+                group["lr"] = learning_rate(min(done, 1.0), args.rate)
             optimizer.step()
             total += loss.item()
             if rank == 0 and (step + 1) % 25 == 0:
@@ -175,6 +174,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--port", type=int, default=29517, help="on this machine, where the workers meet")
     parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--rate", type=float, default=2e-3, help="the learning rate at its peak")
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
