@@ -1,7 +1,7 @@
 /*
  * What --decode scaled costs: every file decoded both ways, shrunk to the classifier's input and scored.
  *
- *     decode_cost MODEL < LIST            names, one a line: find FOLDER -type f | decode_cost weights/resnet18-60x80.bgd
+ *     decode_cost PIPELINE < LIST         names, one a line: find FOLDER -type f | decode_cost weights/resnet18-60x80.bgd
  *
  * Prints, for each format: pictures, how far the two inputs are apart (in 1/255 of a channel: mean, and the largest mean
  * of a single picture), how far the scores are, and how many verdicts flip.
@@ -9,7 +9,6 @@
 #include "bgdet.h"
 #include "feed.h"
 #include "file.h"
-#include "model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +28,7 @@ static double difference(const struct bgd_image *a, const struct bgd_image *b, c
     float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
     struct bgd_err err;
     double sum = 0;
-    if (!x || !y || feed_image(a, spec, &scratch, x, &err) || feed_image(b, spec, &scratch, y, &err))
+    if (!x || !y || feed_image(a, NULL, spec, &scratch, x, &err) || feed_image(b, NULL, spec, &scratch, y, &err))
         abort();
     for (size_t i = 0; i < n; i++)
         sum += fabs((double)(x[i] - y[i])) * 255;
@@ -59,15 +58,15 @@ static void print(const char *name, const struct cost *cost)
 
 int main(int argc, char **argv)
 {
-    struct bgd_model *model = NULL;
+    struct bgd_pipeline *pipeline = NULL;
     struct bgd_engine *engine = NULL;
     struct bgd_err err;
     if (argc != 2)
-        return fputs("usage: decode_cost MODEL < LIST\n", stderr), 64;
+        return fputs("usage: decode_cost PIPELINE < LIST\n", stderr), 64;
     const struct bgd_engine_options options = {.batch = 2};
-    if (bgd_model_open(argv[1], &model, &err) || bgd_engine_open(model, &options, &engine, &err))
+    if (bgd_pipeline_open(argv[1], &pipeline, &err) || bgd_engine_open(pipeline, &options, &engine, &err))
         return fprintf(stderr, "decode_cost: %s\n", err.text), 65;
-    const struct feed_spec spec = {model->meta.input.width, model->meta.input.height, {0}, {1, 1, 1}};
+    const struct feed_spec spec = {bgd_engine_width(engine), bgd_engine_height(engine), 3, {0}, {1, 1, 1}, {0}};
     struct cost formats[BGD_TGA + 1] = {0}, all = {0};
     struct file_buffer file = {0};
     struct bgd_image exact = {0}, scaled = {0};
@@ -94,6 +93,6 @@ int main(int argc, char **argv)
     bgd_image_free(&scaled);
     free(file.data);
     bgd_engine_close(engine);
-    bgd_model_close(model);
+    bgd_pipeline_close(pipeline);
     return 0;
 }

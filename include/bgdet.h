@@ -7,6 +7,9 @@
  *
  *     bytes --bgd_image_decode--> image --bgd_engine_score--> result
  *
+ * Scoring is a pipeline of one or two networks: a segmenter may cut the main object out first, so that the classifier
+ * judges what is left, the background.
+ *
  * Conventions
  *   Errors     Functions that can fail return 0 or a negative `enum bgd_code`, and write one line of
  *              text to the caller's `struct bgd_err` (never NULL). The line names the file or tensor, what was
@@ -59,10 +62,10 @@ const char *bgd_code_name(int code);
 /* ---------------------------------------------------------------- images */
 
 /* Limits on a picture, checked from its header before anything is allocated. */
-#define BGD_IMAGE_BYTES_MAX (20u << 20)    /* encoded bytes */
-#define BGD_IMAGE_PIXELS_MAX 50000000u     /* width x height as coded */
-#define BGD_IMAGE_SIDE_MAX 16384u          /* pixels a side */
-#define BGD_IMAGE_SCANS_MAX 100u           /* scans of a progressive JPEG */
+#define BGD_IMAGE_BYTES_MAX (20u << 20) /* encoded bytes */
+#define BGD_IMAGE_PIXELS_MAX 50000000u  /* width x height as coded */
+#define BGD_IMAGE_SIDE_MAX 16384u       /* pixels a side */
+#define BGD_IMAGE_SCANS_MAX 100u        /* scans of a progressive JPEG */
 
 enum bgd_format { BGD_FORMAT_NONE, BGD_JPEG, BGD_PNG, BGD_WEBP, BGD_GIF, BGD_BMP, BGD_TGA };
 
@@ -72,8 +75,8 @@ const char *bgd_format_name(enum bgd_format format);
 /* A decoded picture: 8-bit sRGB, alpha composited on white, upright (EXIF orientation obeyed).
  * Start from `struct bgd_image image = {0};`; decoding into it again reuses its memory. */
 struct bgd_image {
-    uint8_t *rgb;       /* (height, width, 3), rows contiguous; owned */
-    uint32_t width;     /* of `rgb`: may be smaller than the picture (see bgd_image_decode) */
+    uint8_t *rgb;   /* (height, width, 3), rows contiguous; owned */
+    uint32_t width; /* of `rgb`: may be smaller than the picture (see bgd_image_decode) */
     uint32_t height;
     uint32_t full_width; /* of the picture itself, upright */
     uint32_t full_height;
@@ -91,19 +94,45 @@ struct bgd_image {
  * Returns 0, or BGD_UNKNOWN, BGD_DAMAGED (a JPEG cut before its last row is damaged), BGD_UNSUPPORTED, BGD_LIMIT,
  * BGD_MEMORY; `image` then holds no picture but may keep its memory. Thread-safe for different images.
  */
-int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t min_height,
-                     struct bgd_image *image, struct bgd_err *err);
+int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t min_height, struct bgd_image *image,
+                     struct bgd_err *err);
 
 /* Frees the memory and clears the struct; a zeroed image is fine. */
 void bgd_image_free(struct bgd_image *image);
 
 /* ---------------------------------------------------------------- models */
 
-struct bgd_model; /* a validated, mapped model file (bgdet_format.h); immutable, may be shared by threads */
+struct bgd_model; /* a validated model file (bgdet_format.h) in memory; immutable, may be shared by threads */
 
-/* Maps and validates the file: magic, version, exact length, hash, every table, every shape. */
+/* Reads and validates the file: magic, version, exact length, hash, every table, every shape. */
 int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *err);
 void bgd_model_close(struct bgd_model *model);
+
+/* ---------------------------------------------------------------- pipelines */
+
+struct bgd_pipeline; /* the networks that judge a card, and how they are joined; immutable, may be shared by threads */
+
+/*
+ * Opens the pipeline file `path`, or a classifier's model file, which is a pipeline by itself. The file is a JSON object:
+ *
+ *   {"segmenter":  {"model": "FILE",         optional: without a segmenter the whole card is judged
+ *                   "width": 96, "height": 128,      the size that its model was converted for
+ *                   "sees": "photo" | "thumbnail",   the decoded photo, or the card at the classifier's size (the
+ *                                                    founders' order: shrink first), enlarged again
+ *                   "alpha": "soft" | 0..1},         P(object) as it is, or 1 from that number on and else 0
+ *    "classifier": {"model": "FILE"}}
+ *
+ * Model files are looked for from the pipeline file's folder. A classifier of three channels sees the card with its object
+ * replaced by the fill colour of its metadata, one of four the card and 1 - P(object) as the fourth.
+ * Errors name the file and the key: BGD_MISSING, BGD_DAMAGED (no JSON, unknown key), BGD_ARGUMENT (parts that do not fit).
+ */
+int bgd_pipeline_open(const char *path, struct bgd_pipeline **pipeline, struct bgd_err *err);
+void bgd_pipeline_close(struct bgd_pipeline *pipeline);
+
+/* "resnet18", "tracer-te0 + resnet18". Borrowed. */
+const char *bgd_pipeline_name(const struct bgd_pipeline *pipeline);
+/* 32 hexadecimal digits that change with any model or setting: a classifier's own hash if it stands alone. Borrowed. */
+const char *bgd_pipeline_hash(const struct bgd_pipeline *pipeline);
 
 /* ---------------------------------------------------------------- scoring */
 
@@ -117,9 +146,10 @@ struct bgd_result {
     bool defective;             /* score >= the model's threshold for "defective" */
     float score;                /* P(defective), 0..1 */
     float reasons[BGD_REASONS]; /* P(reason), 0..1; NAN for a reason that the model does not know */
+    bool holds[BGD_REASONS];    /* reasons[i] >= the model's threshold for it */
 };
 
-struct bgd_engine; /* a model made ready on a device */
+struct bgd_engine; /* a pipeline made ready on a device */
 
 struct bgd_engine_options {
     const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
@@ -128,16 +158,16 @@ struct bgd_engine_options {
 };
 
 /*
- * Makes `model` ready. The model must be a classifier with 3 input channels and a label "defective"; it is borrowed and must outlive the
- * engine. The engine owns what it needs per lane; nothing is allocated per call.
+ * Makes `pipeline` ready. Its classifier must have a label "defective". The pipeline is borrowed and must outlive the engine.
+ * The engine owns what it needs per lane; nothing is allocated per call but what a picture larger than any before it needs.
  */
-int bgd_engine_open(const struct bgd_model *model, const struct bgd_engine_options *options,
-                    struct bgd_engine **engine, struct bgd_err *err);
+int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine_options *options, struct bgd_engine **engine,
+                    struct bgd_err *err);
 void bgd_engine_close(struct bgd_engine *engine);
 
 const char *bgd_engine_device(const struct bgd_engine *engine); /* the backend taken: "onednn", ... */
 uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per call at the most */
-uint32_t bgd_engine_width(const struct bgd_engine *engine);     /* the size that pictures are shrunk to, */
+uint32_t bgd_engine_width(const struct bgd_engine *engine);     /* the largest size that pictures are shrunk to, */
 uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image_decode */
 
 /*
@@ -146,6 +176,21 @@ uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image
  */
 int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_image *const *images, uint32_t n,
                      struct bgd_result *results, struct bgd_err *err);
+
+/* The size of the masks below; 0 x 0 without a segmenter. */
+uint32_t bgd_engine_mask_width(const struct bgd_engine *engine);
+uint32_t bgd_engine_mask_height(const struct bgd_engine *engine);
+
+/* Copies the masks of the `n` pictures of the lane's last call: (n, height, width), P(object), 0..1, as the segmenter computed
+ * them, before any threshold. BGD_ARGUMENT without a segmenter. From the lane's thread. */
+int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err);
+
+/* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. Not while
+ * calls run. */
+struct bgd_engine_seconds {
+    double segment, classify;
+};
+struct bgd_engine_seconds bgd_engine_seconds(const struct bgd_engine *engine);
 
 #ifdef __cplusplus
 }

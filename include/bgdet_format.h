@@ -2,7 +2,7 @@
  * bgdet_format.h - the model file, byte by byte.
  *
  * One file holds one network: its graph, its weights and what people need to know about it. It is flat and
- * little-endian, meant to be mapped. All that a reader must trust is fixed by the first 32 bytes: the hash covers every byte after them.
+ * little-endian, usable as it lies in memory. All that a reader must trust is fixed by the first 32 bytes: the hash covers every byte after them.
  *
  *     offset                      what
  *     0                           struct bgd_format_header                     (128 bytes)
@@ -23,13 +23,16 @@
  *
  * Metadata: one JSON object. Keys that the engine reads:
  *   "arch"        string, for people: "resnet18"
- *   "kind"        "classifier", or "network" for any other graph; what follows, but for "provenance", is a classifier's
- *   "labels"      array of strings, one per channel of the output "scores"
- *   "head"        "softmax" or "sigmoid": the op that computes the output "scores" from the output "logits"
- *   "input"       {"width", "height", "channels": integers that equal value 0's shape,
- *                  "mean", "std": 3 numbers, on the scale 0..1, "filter": "bilinear"}
- *   "thresholds"  optional object: label -> P in 0..1 from which the label holds (0.5 where absent)
+ *   "kind"        "classifier", "segmenter", or "network" for any other graph
+ *   "input"       of a classifier or segmenter: {"width", "height", "channels": integers that equal value 0's shape,
+ *                  "mean", "std": 3 numbers, on the scale 0..1, "filter": "bilinear",
+ *                  "fill": 3 numbers 0..1: what stands where the object was cut out, for 3 channels; white if absent}
+ *   "labels"      of a classifier: array of strings, one per channel of the output "scores"
+ *   "head"        of a classifier: "softmax" or "sigmoid": the op that computes the output "scores" from the output "logits"
+ *   "thresholds"  of a classifier, optional: object: label -> P in 0..1 from which the label holds (0.5 where absent)
  *   "provenance"  object, for people: the checkpoint's name and XXH3-128, its form, the converter's version
+ *
+ * A segmenter has 3 input channels and the one output "mask" (1, height, width): P(object).
  */
 #ifndef BGDET_FORMAT_H
 #define BGDET_FORMAT_H
@@ -44,6 +47,7 @@
 #define BGD_FORMAT_VALUES_MAX 4096u
 #define BGD_FORMAT_TENSORS_MAX 8192u
 #define BGD_FORMAT_META_MAX (1u << 20)
+#define BGD_FORMAT_FILE_MAX (4ull << 30)
 #define BGD_FORMAT_SIDE_MAX 65536u /* c, h, w of a value and each dimension of a tensor but dense weights' */
 #define BGD_FORMAT_INPUTS_MAX 4u
 #define BGD_FORMAT_OUTPUTS_MAX 8u
@@ -75,23 +79,38 @@ enum bgd_dtype { BGD_F32 = 1, BGD_F16 = 2 };
 
 struct bgd_format_tensor {
     char name[BGD_FORMAT_NAME]; /* unique among tensors; printable ASCII */
-    uint32_t dtype; /* enum bgd_dtype */
-    uint32_t ndim;  /* 1..4 */
-    uint32_t dims[4]; /* each >= 1, row-major; unused entries 0 */
-    uint64_t offset;  /* from the start of the file, a multiple of 256 */
-    uint64_t bytes;   /* product of dims x 2 or 4 */
+    uint32_t dtype;             /* enum bgd_dtype */
+    uint32_t ndim;              /* 1..4 */
+    uint32_t dims[4];           /* each >= 1, row-major; unused entries 0 */
+    uint64_t offset;            /* from the start of the file, a multiple of 256 */
+    uint64_t bytes;             /* product of dims x 2 or 4 */
 };
 
 /* The closed list of ops. x, y are inputs (values), W, b tensors; "window" and others are attributes. */
 enum bgd_op {
-    BGD_OP_CONV = 1,        /* cross-correlation of x with W (out, in / groups, kernel_h, kernel_w), plus b (out); window, groups */
-    BGD_OP_DENSE = 2,       /* W (out, c*h*w) . flatten(x) + b (out); value (out, 1, 1) */
-    BGD_OP_RELU = 3,        /* max(x, 0) */
-    BGD_OP_SIGMOID = 4,     /* 1 / (1 + exp(-x)) */
-    BGD_OP_SOFTMAX = 5,     /* over c, at each h, w */
-    BGD_OP_ADD = 6,         /* x + y, same shape */
-    BGD_OP_MAX_POOL = 7,    /* maximum over the window; padding never wins; window, dilation 1, every pad smaller than the kernel */
+    BGD_OP_CONV = 1,    /* cross-correlation of x with W (out, in / groups, kernel_h, kernel_w), plus b (out); window, groups */
+    BGD_OP_DENSE = 2,   /* W (out, c*h*w) . flatten(x) + b (out); value (out, 1, 1) */
+    BGD_OP_RELU = 3,    /* max(x, 0) */
+    BGD_OP_SIGMOID = 4, /* 1 / (1 + exp(-x)) */
+    BGD_OP_SOFTMAX = 5, /* over c, at each h, w */
+    BGD_OP_ADD = 6,     /* x + y; y has x's shape, or is (c, 1, 1) or (1, h, w) and repeated */
+    BGD_OP_MAX_POOL =
+        7, /* maximum over the window; padding never wins; window, dilation 1, every pad smaller than the kernel */
     BGD_OP_GLOBAL_MEAN = 8, /* mean over h, w; value (c, 1, 1) */
+    BGD_OP_SILU = 9,        /* x / (1 + exp(-x)) */
+    BGD_OP_SELU = 10,       /* 1.05070099 * (x > 0 ? x : 1.67326324 * (exp(x) - 1)) (Klambauer et al. 2017, arXiv 1706.02515) */
+    BGD_OP_MUL = 11,        /* x * y; y as in add */
+    BGD_OP_CONCAT = 12,     /* 2 to 8 inputs of the same h, w, one behind the other in c */
+    BGD_OP_UPSAMPLE = 13,   /* bilinear, to (c, h * scale, w * scale); scale, align_corners as PyTorch's interpolate has it */
+    BGD_OP_ATTENTION = 14,  /* softmax(Q K^T) V; q, k, v of one shape, each taken for a matrix (c * h, w) */
+    BGD_OP_QUANTILE_MASK =
+        15,              /* 0 where x <= its quantile at `parameter` over all of a picture's values, else x. The quantile is
+                                  linear between the two values around position parameter * (n - 1), as torch.quantile's */
+    BGD_OP_DENOISE = 16, /* x + b, where b = 1 - x is the background's share, 0 where it is above `parameter` (TRACER's object
+                               attention: certain background is left to the object's share alone) */
+    BGD_OP_HIGH_PASS =
+        17, /* |ifft2(fft2(x) * m)| per channel, m = 0 at frequencies inside a disc of radius `parameter`, else 1.
+                               The disc's centre is (h / 2, h / 2) in the shifted spectrum, on both axes (TRACER's edge module) */
 };
 
 /* Where a sliding window stands: output (i, j) covers input rows i*stride_h - pad_top + k*dilation_h, columns alike.
@@ -109,10 +128,13 @@ struct bgd_format_op {
     uint32_t n_inputs;
     uint32_t inputs[8]; /* values, each < n_inputs(graph) + this op's index; unused entries 0 */
     uint32_t n_tensors;
-    uint32_t tensors[3]; /* unused entries 0 */
+    uint32_t tensors[3];      /* unused entries 0 */
     struct bgd_window window; /* all 0 where the op has none */
     uint32_t groups;          /* conv: 1..; all else 0 */
-    uint32_t reserved[7];     /* 0 */
+    uint32_t scale;           /* upsample: 2..16; all else 0 */
+    uint32_t align_corners;   /* upsample: 0 or 1; all else 0 */
+    float parameter;          /* quantile_mask (of at most 2^24 values), denoise: 0..1; high_pass: 0..1024; all else 0 */
+    uint32_t reserved[4];     /* 0 */
 };
 
 #endif

@@ -20,6 +20,12 @@
 struct device; /* defined by each backend */
 struct exec;
 
+/* The masks of the pictures of a batch: output 0 of a segmenter's exec of the same device, where its run has left them. */
+struct backend_mask {
+    const struct exec *exec;
+    float threshold; /* as in struct feed_mask */
+};
+
 struct backend {
     const char *name; /* "ref", "onednn", "cuda" */
 
@@ -38,8 +44,10 @@ struct backend {
     /* Fills graph input `input` from raw values (n, c, h, w). */
     int (*load)(struct exec *exec, uint32_t input, uint32_t n, const float *values, struct bgd_err *err);
 
-    /* Fills graph input 0 from n pictures of any size: resize + normalise, by the model's input spec. */
-    int (*feed)(struct exec *exec, uint32_t n, const struct bgd_image *const *images, struct bgd_err *err);
+    /* Fills graph input 0 from n pictures of any size: resize + normalise, by the model's input spec, and alpha inversion
+     * by a mask of each picture unless `mask` is NULL (feed.h). */
+    int (*feed)(struct exec *exec, uint32_t n, const struct bgd_image *const *images, const struct backend_mask *mask,
+                struct bgd_err *err);
 
     int (*run)(struct exec *exec, uint32_t n, struct bgd_err *err);
 

@@ -1,8 +1,9 @@
 /*
  * The CPU default: oneDNN (2.x C API), f32.
  *
- * prepare turns the graph into a list of steps, each one primitive (onednn_network.c, onednn_ops.c):
- *   - conv and dense take the relu that follows them, and conv also the add of a residual, as post-ops;
+ * prepare turns the graph into a list of steps, each one primitive or a loop of ours (onednn_network.c, onednn_ops.c):
+ *   - conv and dense take the activation that follows them, and conv also the add of a residual and the activation behind
+ *     that, as post-ops;
  *   - a convolution chooses its own layouts, and a value stays in the layout that its producer chose; where
  *     the next step wants another one, a reorder step stands between them;
  *   - constants are reordered once into the layout that their step asked for.
@@ -182,15 +183,34 @@ static int onednn_load(struct exec *exec, uint32_t input, uint32_t n, const floa
     return 0;
 }
 
-static int onednn_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *images, struct bgd_err *err)
+static int onednn_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *images, const struct backend_mask *mask,
+                       struct bgd_err *err)
 {
     assert(n <= exec->batch);
     const struct bgd_model *model = exec->network->model;
     size_t size = (size_t)shape_size(model_shape(model, 0));
-    for (uint32_t i = 0; i < n; i++)
-        if (feed_image(images[i], &model->meta.input, &exec->scratch, exec->inputs[0] + i * size, err))
+    for (uint32_t i = 0; i < n; i++) {
+        struct feed_mask own = {0};
+        if (mask) {
+            const struct bgd_model *segmenter = mask->exec->network->model;
+            struct shape s = model_shape(segmenter, segmenter->header->outputs[0]);
+            own = (struct feed_mask){mask->exec->outputs[0] + i * shape_size(s), s.w, s.h, mask->threshold};
+        }
+        if (feed_image(images[i], mask ? &own : NULL, &model->meta.input, &exec->scratch, exec->inputs[0] + i * size, err))
             return err->code;
+    }
     return 0;
+}
+
+static void run_loop(struct exec *exec, const struct step *step)
+{
+    void *blocks[STEP_ARGS_MAX];
+    const float *sources[STEP_ARGS_MAX];
+    for (uint32_t i = 0; i < step->n_args; i++) {
+        dnnl_memory_get_data_handle(exec->memories[step->args[i].block], &blocks[i]);
+        sources[i] = blocks[i];
+    }
+    step->loop->run(step->loop, sources, blocks[step->n_args - 1], (float *)(void *)exec->scratchpad);
 }
 
 static int run_tile(struct exec *exec, uint32_t first, struct bgd_err *err)
@@ -204,6 +224,10 @@ static int run_tile(struct exec *exec, uint32_t first, struct bgd_err *err)
         dnnl_memory_set_data_handle(exec->memories[net->outputs[i]],
                                     exec->outputs[i] + first * shape_size(model_shape(net->model, h->outputs[i])));
     for (uint32_t i = 0; i < net->n_steps; i++) {
+        if (net->steps[i].loop) {
+            run_loop(exec, &net->steps[i]);
+            continue;
+        }
         dnnl_status_t status = dnnl_primitive_execute(net->steps[i].primitive, exec->stream, (int)net->steps[i].n_args + 1,
                                                       exec->args + (size_t)i * (STEP_ARGS_MAX + 1));
         if (status)

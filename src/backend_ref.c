@@ -7,11 +7,16 @@
 #include "plan.h"
 
 #include <assert.h>
+#include <complex.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BATCH_DEFAULT 8u
+#define SELU_SCALE 1.0507009873554804934193349852946 /* torch.nn.SELU's digits */
+#define SELU_ALPHA 1.6732632423543772848170429916717
+
+static const double pi = 3.14159265358979323846;
 
 struct device {
     char unused;
@@ -23,6 +28,7 @@ struct exec {
     float **tensors; /* every tensor as f32; owned unless sibling */
     bool owns_tensors;
     uint8_t *arena;
+    double complex *spectrum; /* of the largest plane that is high-passed */
     struct feed_scratch scratch;
 };
 
@@ -49,6 +55,7 @@ static void ref_release(struct exec *exec)
     plan_free(&exec->plan);
     feed_scratch_free(&exec->scratch);
     free(exec->arena);
+    free(exec->spectrum);
     free(exec);
 }
 
@@ -66,6 +73,19 @@ static int read_tensors(struct exec *exec, struct bgd_err *err)
         model_read_tensor(model, i, exec->tensors[i]);
     }
     return 0;
+}
+
+/* What high_pass needs: the largest plane, and a line. */
+static size_t spectrum_size(const struct bgd_model *model)
+{
+    size_t most = 0;
+    for (uint32_t i = 0; i < model->header->n_ops; i++) {
+        struct shape s = model_shape(model, model->ops[i].inputs[0]);
+        size_t size = (size_t)s.h * s.w + (s.h > s.w ? s.h : s.w);
+        if (model->ops[i].code == BGD_OP_HIGH_PASS && size > most)
+            most = size;
+    }
+    return most;
 }
 
 static int ref_prepare(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
@@ -86,6 +106,10 @@ static int ref_prepare(struct device *device, const struct bgd_model *model, uin
     exec->arena = aligned_alloc(PLAN_ALIGN, (exec->plan.arena_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN);
     if (!exec->arena) {
         err_set(err, BGD_MEMORY, "out of memory for an arena of %zu bytes", exec->plan.arena_bytes);
+        goto fail;
+    }
+    if (spectrum_size(model) && !(exec->spectrum = malloc(spectrum_size(model) * sizeof *exec->spectrum))) {
+        err_set(err, BGD_MEMORY, "out of memory");
         goto fail;
     }
     *out = exec;
@@ -113,13 +137,22 @@ static int ref_load(struct exec *exec, uint32_t input, uint32_t n, const float *
     return 0;
 }
 
-static int ref_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *images, struct bgd_err *err)
+static int ref_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *images, const struct backend_mask *mask,
+                    struct bgd_err *err)
 {
     assert(n <= exec->plan.batch);
     size_t size = (size_t)shape_size(model_shape(exec->model, 0));
-    for (uint32_t i = 0; i < n; i++)
-        if (feed_image(images[i], &exec->model->meta.input, &exec->scratch, value_of(exec, 0) + i * size, err))
+    for (uint32_t i = 0; i < n; i++) {
+        struct feed_mask own = {0};
+        if (mask) {
+            uint32_t value = mask->exec->model->header->outputs[0];
+            struct shape s = model_shape(mask->exec->model, value);
+            own = (struct feed_mask){value_of(mask->exec, value) + i * shape_size(s), s.w, s.h, mask->threshold};
+        }
+        if (feed_image(images[i], mask ? &own : NULL, &exec->model->meta.input, &exec->scratch, value_of(exec, 0) + i * size,
+                       err))
             return err->code;
+    }
     return 0;
 }
 
@@ -201,6 +234,134 @@ static void global_mean(struct shape in, const float *x, float *y)
     }
 }
 
+/* y's element for x's element i: y has x's shape, or repeats. */
+static float repeated(struct shape x, struct shape y, const float *values, size_t i)
+{
+    size_t plane = (size_t)x.h * x.w;
+    if (y.c == x.c && y.h == x.h && y.w == x.w)
+        return values[i];
+    return y.c == x.c ? values[i / plane] : values[i % plane];
+}
+
+/* Where output o of an enlarged axis lies between two inputs, as PyTorch computes it (UpSample.h): in float, since an align
+ * that lands on an input must do so here, too. */
+static void upsample_place(uint32_t o, uint32_t in, uint32_t out, bool align, uint32_t *low, uint32_t *high, double *share)
+{
+    float position = align ? (out > 1 ? (float)(in - 1) / (float)(out - 1) : 0) * (float)o
+                           : fmaxf(((float)o + 0.5f) * ((float)in / (float)out) - 0.5f, 0);
+    *low = (uint32_t)position < in - 1 ? (uint32_t)position : in - 1;
+    *high = *low + (*low < in - 1);
+    *share = (double)(position - (float)*low);
+}
+
+static void upsample(const struct bgd_format_op *op, struct shape in, struct shape out, const float *x, float *y)
+{
+    for (uint32_t i = 0; i < out.h; i++)
+        for (uint32_t j = 0; j < out.w; j++) {
+            uint32_t top, bottom, left, right;
+            double down, across;
+            upsample_place(i, in.h, out.h, op->align_corners, &top, &bottom, &down);
+            upsample_place(j, in.w, out.w, op->align_corners, &left, &right, &across);
+            for (uint32_t c = 0; c < out.c; c++) {
+                const float *p = x + (size_t)c * in.h * in.w;
+                double a = p[(size_t)top * in.w + left] * (1 - across) + p[(size_t)top * in.w + right] * across;
+                double b = p[(size_t)bottom * in.w + left] * (1 - across) + p[(size_t)bottom * in.w + right] * across;
+                y[((size_t)c * out.h + i) * out.w + j] = (float)(a * (1 - down) + b * down);
+            }
+        }
+}
+
+static void attention(struct shape s, const float *q, const float *k, const float *v, float *y)
+{
+    size_t rows = (size_t)s.c * s.h;
+    for (size_t i = 0; i < rows; i++) {
+        double weights[4096], top = -INFINITY, sum = 0;
+        for (size_t j = 0; j < rows; j++) {
+            weights[j] = 0;
+            for (uint32_t d = 0; d < s.w; d++)
+                weights[j] += (double)q[i * s.w + d] * (double)k[j * s.w + d];
+            top = fmax(top, weights[j]);
+        }
+        for (size_t j = 0; j < rows; j++)
+            sum += weights[j] = exp(weights[j] - top);
+        for (uint32_t d = 0; d < s.w; d++) {
+            double value = 0;
+            for (size_t j = 0; j < rows; j++)
+                value += weights[j] * (double)v[j * s.w + d];
+            y[i * s.w + d] = (float)(value / sum);
+        }
+    }
+}
+
+/* NAN behind all numbers: qsort needs an order. */
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y) + (isnan(x) != 0) - (isnan(y) != 0);
+}
+
+/* Equal values all fall on the same side, so that no order among them matters. */
+static void quantile_mask(float share, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *x);
+    qsort(y, n, sizeof *y, compare_floats);
+    float position = share * (float)(n - 1), low = floorf(position);
+    float a = y[(size_t)low], b = y[(size_t)low + (low < (float)(n - 1))];
+    float share_of_b = position - low; /* torch.lerp's two forms */
+    float quantile = share_of_b < 0.5f ? a + share_of_b * (b - a) : b - (b - a) * (1 - share_of_b);
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > quantile ? x[i] : 0;
+}
+
+static float denoised(float object, float cut)
+{
+    float background = 1 - object;
+    return object + (background > cut ? 0 : background);
+}
+
+/* The discrete Fourier transform of n values, `stride` apart, by its definition; sign -1 forward, 1 back (not divided by n). */
+static void transform(uint32_t n, size_t stride, double sign, double complex *x, double complex *line)
+{
+    for (uint32_t f = 0; f < n; f++) {
+        line[f] = 0;
+        for (uint32_t i = 0; i < n; i++) { /* the angle by its remainder: (f i) mod n turns of 1 / n */
+            double angle = sign * 2 * pi * (double)((uint64_t)f * i % n) / n;
+            line[f] += x[i * stride] * (cos(angle) + (double complex)I * sin(angle));
+        }
+    }
+    for (uint32_t f = 0; f < n; f++)
+        x[f * stride] = line[f];
+}
+
+static void transform_both(struct shape s, double sign, double complex *x, double complex *line)
+{
+    for (uint32_t i = 0; i < s.h; i++)
+        transform(s.w, 1, sign, x + (size_t)i * s.w, line);
+    for (uint32_t j = 0; j < s.w; j++)
+        transform(s.h, s.w, sign, x + j, line);
+}
+
+/* `spectrum` has room for a plane and, behind it, for its longer side. */
+static void high_pass(float radius, struct shape s, const float *x, float *y, double complex *spectrum)
+{
+    size_t plane = (size_t)s.h * s.w;
+    double centre = s.h / 2.0;
+    for (uint32_t c = 0; c < s.c; c++, x += plane, y += plane) {
+        for (size_t p = 0; p < plane; p++)
+            spectrum[p] = (double)x[p];
+        transform_both(s, -1, spectrum, spectrum + plane);
+        for (uint32_t u = 0; u < s.h; u++)
+            for (uint32_t v = 0; v < s.w; v++) { /* frequency 0 stands at (h / 2, w / 2), rounded down, of a shifted spectrum */
+                double down = (u + s.h / 2) % s.h - centre, across = (v + s.w / 2) % s.w - centre;
+                if (sqrt(down * down + across * across) < (double)radius)
+                    spectrum[(size_t)u * s.w + v] = 0;
+            }
+        transform_both(s, 1, spectrum, spectrum + plane);
+        for (size_t p = 0; p < plane; p++)
+            y[p] = (float)(cabs(spectrum[p]) / (double)plane);
+    }
+}
+
 /* One op on one picture. */
 static void run_op(const struct exec *exec, const struct bgd_format_op *op, const float *const *x, struct shape in,
                    struct shape out, float *y)
@@ -208,6 +369,7 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
     size_t size = (size_t)shape_size(out);
     const float *weight = op->n_tensors > 0 ? exec->tensors[op->tensors[0]] : NULL;
     const float *bias = op->n_tensors > 1 ? exec->tensors[op->tensors[1]] : NULL;
+    struct shape second = op->n_inputs > 1 ? model_shape(exec->model, op->inputs[1]) : in;
     switch ((enum bgd_op)op->code) {
     case BGD_OP_CONV: conv(op, in, out, x[0], weight, bias, y); return;
     case BGD_OP_DENSE: dense(in, out, x[0], weight, bias, y); return;
@@ -222,10 +384,37 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
     case BGD_OP_SOFTMAX: softmax(out, x[0], y); return;
     case BGD_OP_ADD:
         for (size_t i = 0; i < size; i++)
-            y[i] = x[0][i] + x[1][i];
+            y[i] = x[0][i] + repeated(in, second, x[1], i);
         return;
     case BGD_OP_MAX_POOL: max_pool(&op->window, in, out, x[0], y); return;
     case BGD_OP_GLOBAL_MEAN: global_mean(in, x[0], y); return;
+    case BGD_OP_SILU:
+        for (size_t i = 0; i < size; i++)
+            y[i] = (float)(x[0][i] / (1 + exp(-(double)x[0][i])));
+        return;
+    case BGD_OP_SELU:
+        for (size_t i = 0; i < size; i++)
+            y[i] = (float)(SELU_SCALE * (x[0][i] > 0 ? x[0][i] : SELU_ALPHA * expm1((double)x[0][i])));
+        return;
+    case BGD_OP_MUL:
+        for (size_t i = 0; i < size; i++)
+            y[i] = x[0][i] * repeated(in, second, x[1], i);
+        return;
+    case BGD_OP_CONCAT:
+        for (uint32_t a = 0; a < op->n_inputs; a++) {
+            size_t part = (size_t)shape_size(model_shape(exec->model, op->inputs[a]));
+            memcpy(y, x[a], part * sizeof *y);
+            y += part;
+        }
+        return;
+    case BGD_OP_UPSAMPLE: upsample(op, in, out, x[0], y); return;
+    case BGD_OP_ATTENTION: attention(in, x[0], x[1], x[2], y); return;
+    case BGD_OP_QUANTILE_MASK: quantile_mask(op->parameter, size, x[0], y); return;
+    case BGD_OP_DENOISE:
+        for (size_t i = 0; i < size; i++)
+            y[i] = denoised(x[0][i], op->parameter);
+        return;
+    case BGD_OP_HIGH_PASS: high_pass(op->parameter, in, x[0], y, exec->spectrum); return;
     }
     assert(false && "an op of the list without a loop here");
 }

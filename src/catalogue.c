@@ -4,11 +4,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536u
 
 /* A folder that is being walked. */
 struct folder {
@@ -22,10 +27,12 @@ struct catalogue {
     size_t path_at;
     struct folder folders[CATALOGUE_DEPTH_MAX]; /* the walk: each but the first lies in the one before it */
     size_t depth;
-    char *name; /* what catalogue_next gave out last */
-    FILE *list;
+    char *name;                          /* what catalogue_next gave out last */
+    int list;                            /* descriptor, -1 without one */
     uint64_t line, list_read, list_size; /* size 0: unknown */
     char *buffer;                        /* CATALOGUE_NAME_MAX + 1 bytes, for a line of the list */
+    char ahead[READ_BYTES];              /* what was read of it and not yet given out */
+    size_t ahead_at, ahead_n;
 };
 
 static int open_list(struct catalogue *catalogue, struct bgd_err *err)
@@ -37,10 +44,10 @@ static int open_list(struct catalogue *catalogue, struct bgd_err *err)
     catalogue->buffer = malloc(CATALOGUE_NAME_MAX + 1);
     if (!catalogue->buffer)
         return err_set(err, BGD_MEMORY, "out of memory");
-    catalogue->list = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!catalogue->list)
+    catalogue->list = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (catalogue->list < 0)
         return err_set(err, errno == ENOENT ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", path, strerror(errno));
-    if (fstat(fileno(catalogue->list), &st) == 0 && S_ISREG(st.st_mode))
+    if (fstat(catalogue->list, &st) == 0 && S_ISREG(st.st_mode))
         catalogue->list_size = (uint64_t)st.st_size;
     return 0;
 }
@@ -52,6 +59,7 @@ int catalogue_open(const struct catalogue_options *options, struct catalogue **o
     if (!catalogue)
         return err_set(err, BGD_MEMORY, "out of memory");
     catalogue->options = *options;
+    catalogue->list = -1;
     if (open_list(catalogue, err)) {
         catalogue_close(catalogue);
         return err->code;
@@ -75,8 +83,8 @@ void catalogue_close(struct catalogue *catalogue)
         return;
     while (catalogue->depth > 0)
         folder_leave(&catalogue->folders[--catalogue->depth]);
-    if (catalogue->list && catalogue->list != stdin)
-        fclose(catalogue->list);
+    if (catalogue->list > STDIN_FILENO)
+        close(catalogue->list);
     free(catalogue->name);
     free(catalogue->buffer);
     free(catalogue);
@@ -110,7 +118,7 @@ static int folder_enter(struct catalogue *catalogue, const char *path)
         return BGD_LIMIT;
     DIR *dir = opendir(path);
     if (!dir)
-        return BGD_UNREADABLE;
+        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? BGD_MEMORY : BGD_UNREADABLE;
     struct folder folder = {.path = strdup(path)};
     size_t capacity = 0;
     int code = folder.path ? 0 : BGD_MEMORY;
@@ -152,11 +160,20 @@ static int give_or_enter(struct catalogue *catalogue, char *name, bool follow, c
     int code = catalogue->options.recursive && is_folder(name, follow) ? folder_enter(catalogue, name) : BGD_UNREADABLE;
     if (code == 0 || code == BGD_MEMORY) {
         free(name);
-        return code ? err_set(err, BGD_MEMORY, "out of memory") : 0;
+        return code ? err_set(err, BGD_MEMORY, "out of memory or file handles walking folders") : 0;
     }
     free(catalogue->name);
     *out = catalogue->name = name;
     return 1;
+}
+
+static bool is_skipped(const struct catalogue *catalogue, const char *path)
+{
+    struct stat a, b;
+    for (const char *const *skip = catalogue->options.skip; skip && *skip; skip++)
+        if (stat(path, &a) == 0 && stat(*skip, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return true;
+    return false;
 }
 
 static int next_of_folder(struct catalogue *catalogue, const char **name, struct bgd_err *err)
@@ -170,7 +187,7 @@ static int next_of_folder(struct catalogue *catalogue, const char **name, struct
     char *path = NULL;
     if (asprintf(&path, "%s/%s", folder->path, folder->names[folder->at++]) < 0)
         return err_set(err, BGD_MEMORY, "out of memory");
-    if (is_link_to_folder(path)) {
+    if (is_link_to_folder(path) || is_skipped(catalogue, path)) {
         free(path);
         return 0;
     }
@@ -193,6 +210,37 @@ static int list_failed(const struct catalogue *catalogue, enum bgd_code code, co
     return err_set(err, code, "%s: line %llu %s", path, (unsigned long long)catalogue->line, what);
 }
 
+static bool is_woken(const struct catalogue *catalogue)
+{
+    struct pollfd wake = {.fd = catalogue->options.wake ? *catalogue->options.wake : -1, .events = POLLIN};
+    return poll(&wake, 1, 0) > 0;
+}
+
+/* The next byte of the list, or -1 at its end, when woken, or with an error (err->code is set then). */
+static int next_byte(struct catalogue *catalogue, struct bgd_err *err)
+{
+    struct pollfd ready[2] = {{.fd = catalogue->list, .events = POLLIN},
+                              {.fd = catalogue->options.wake ? *catalogue->options.wake : -1, .events = POLLIN}};
+    while (catalogue->ahead_at == catalogue->ahead_n) {
+        int n = poll(ready, 2, -1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n > 0 && ready[1].revents)
+            return -1;
+        ssize_t got = n < 0 ? -1 : read(catalogue->list, catalogue->ahead, READ_BYTES);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            list_failed(catalogue, BGD_UNREADABLE, strerror(errno), err);
+        if (got <= 0)
+            return -1;
+        catalogue->ahead_at = 0;
+        catalogue->ahead_n = (size_t)got;
+    }
+    catalogue->list_read++;
+    return (unsigned char)catalogue->ahead[catalogue->ahead_at++];
+}
+
 /* One name into the buffer, its separator left out. 1, 0 at the end, or an error. */
 static int read_line(struct catalogue *catalogue, size_t *length, struct bgd_err *err)
 {
@@ -200,8 +248,8 @@ static int read_line(struct catalogue *catalogue, size_t *length, struct bgd_err
     size_t n = 0;
     int byte;
     catalogue->line++;
-    while ((byte = getc(catalogue->list)) != EOF) {
-        catalogue->list_read++;
+    err->code = BGD_OK;
+    while ((byte = next_byte(catalogue, err)) >= 0) {
         if (byte == separator)
             break;
         if (byte == 0)
@@ -210,10 +258,8 @@ static int read_line(struct catalogue *catalogue, size_t *length, struct bgd_err
             return list_failed(catalogue, BGD_LIMIT, "is longer than 65,536 bytes", err);
         catalogue->buffer[n++] = (char)byte;
     }
-    if (byte == EOF && ferror(catalogue->list))
-        return list_failed(catalogue, BGD_UNREADABLE, strerror(errno), err);
-    if (byte == EOF && n == 0)
-        return 0;
+    if (byte < 0 && (err->code || n == 0 || is_woken(catalogue)))
+        return err->code; /* a name that is cut short by a stop is none */
     if (separator == '\n' && n > 0 && catalogue->buffer[n - 1] == '\r')
         n--;
     catalogue->buffer[n] = 0;
@@ -229,7 +275,7 @@ static int next_of_list(struct catalogue *catalogue, const char **name, struct b
         if (code <= 0)
             return code;
         const char *start = catalogue->buffer;
-        if (catalogue->line == 1 && strncmp(start, "\xef\xbb\xbf", 3) == 0)
+        if (catalogue->line == 1 && catalogue->options.separator == '\n' && strncmp(start, "\xef\xbb\xbf", 3) == 0)
             start += 3;
         if (*start) {
             *name = start;
@@ -247,12 +293,12 @@ int catalogue_next(struct catalogue *catalogue, const char **name, struct bgd_er
         else
             code = give_or_enter(catalogue, without_slashes(catalogue->options.paths[catalogue->path_at++]), true, name, err);
     }
-    return code == 0 && catalogue->list ? next_of_list(catalogue, name, err) : code;
+    return code == 0 && catalogue->list >= 0 ? next_of_list(catalogue, name, err) : code;
 }
 
 float catalogue_progress(const struct catalogue *catalogue)
 {
-    if (catalogue->list)
+    if (catalogue->list >= 0)
         return catalogue->list_size ? (float)((double)catalogue->list_read / (double)catalogue->list_size) : NAN;
     double inner = 0; /* the share of the innermost folder, then of the one around it, ... */
     for (size_t i = catalogue->depth; i > 0; i--) {

@@ -16,10 +16,14 @@
 struct catalogue_options {
     char *const *paths; /* borrowed; given in this order, before the list */
     size_t n_paths;
-    bool recursive;   /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
+    bool recursive;          /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
                          folders not followed; one that cannot be read, and any without this, is an item itself */
-    const char *list; /* a file of names, "-" for standard input, NULL for none; borrowed */
-    char separator;   /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
+    const char *list;        /* a file of names, "-" for standard input, NULL for none; borrowed */
+    char separator;          /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
+    const int *wake;         /* a descriptor that becomes readable when the list is to end at once, even in the middle of a wait
+                         for its producer; NULL for none; borrowed */
+    const char *const *skip; /* files that a walk leaves out, whatever name leads to them: the run's own output.
+                                NULL-terminated, or NULL; borrowed */
 };
 
 struct catalogue;
@@ -29,7 +33,7 @@ int catalogue_open(const struct catalogue_options *options, struct catalogue **c
 void catalogue_close(struct catalogue *catalogue);
 
 /*
- * 1: `*name` is the next item, borrowed until the next call. 0: there are no more. Negative: the list cannot be read on
+ * 1: `*name` is the next item, borrowed until the next call. 0: there are no more, or `wake` says so. Negative: the list cannot be read on
  * (BGD_UNREADABLE), or a line of it holds a NUL byte (BGD_DAMAGED) or is too long (BGD_LIMIT).
  */
 int catalogue_next(struct catalogue *catalogue, const char **name, struct bgd_err *err);

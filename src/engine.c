@@ -1,19 +1,31 @@
-/* A classifier made ready on a device: one exec per lane, and the way from its scores to a result. */
+/* A pipeline made ready on a device: an exec per network and lane, and the way from scores to a result. */
 #include "backend.h"
 #include "err.h"
+#include "pipeline.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+struct lane {
+    struct exec *segmenter; /* NULL without one */
+    struct exec *classifier;
+    float *scores;                   /* (batch, labels) */
+    struct bgd_image *thumbnails;    /* (batch), if the segmenter sees them */
+    const struct bgd_image **sights; /* (batch): where they are */
+    struct feed_scratch scratch;     /* for shrinking to them */
+    struct bgd_engine_seconds seconds;
+};
 
 struct bgd_engine {
-    const struct bgd_model *model;
+    const struct bgd_pipeline *pipeline;
     const struct backend *backend;
     struct device *device;
-    uint32_t lanes;
-    struct exec **execs; /* one per lane; those behind the first share its weights */
-    float **scores;      /* one per lane: (batch, labels) */
+    uint32_t n_lanes;
+    struct lane *lanes; /* those behind the first share its weights */
+    uint32_t batch;
     uint32_t scores_output;
     uint32_t defective;       /* label index */
     int reasons[BGD_REASONS]; /* label index, or -1 */
@@ -28,50 +40,72 @@ const char *bgd_reason_name(enum bgd_reason reason)
 
 static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
 {
-    const struct meta *meta = &engine->model->meta;
-    if (!meta->classifier || meta->channels != 3)
-        return err_set(err, BGD_ARGUMENT, "the model is %s with %u input channels, expected a classifier with 3",
-                       meta->classifier ? "a classifier" : "no classifier", model_shape(engine->model, 0).c);
-    int defective = meta_label(meta, "defective");
+    const struct bgd_model *classifier = engine->pipeline->classifier;
+    int defective = meta_label(&classifier->meta, "defective");
     if (defective < 0)
         return err_set(err, BGD_ARGUMENT, "the model has no label \"defective\"");
     engine->defective = (uint32_t)defective;
     for (int i = 0; i < BGD_REASONS; i++)
-        engine->reasons[i] = meta_label(meta, bgd_reason_name((enum bgd_reason)i));
-    for (uint32_t i = 0; i < engine->model->header->n_outputs; i++)
-        if ((int)engine->model->header->outputs[i] == model_output(engine->model, "scores"))
+        engine->reasons[i] = meta_label(&classifier->meta, bgd_reason_name((enum bgd_reason)i));
+    for (uint32_t i = 0; i < classifier->header->n_outputs; i++)
+        if ((int)classifier->header->outputs[i] == model_output(classifier, "scores"))
             engine->scores_output = i;
     return 0;
 }
 
-static int open_lanes(struct bgd_engine *engine, uint32_t batch, struct bgd_err *err)
+static int prepare_thumbnails(struct lane *lane, uint32_t batch, struct bgd_err *err)
 {
-    engine->execs = calloc(engine->lanes, sizeof *engine->execs);
-    engine->scores = calloc(engine->lanes, sizeof *engine->scores);
-    if (!engine->execs || !engine->scores)
+    lane->thumbnails = calloc(batch, sizeof *lane->thumbnails);
+    lane->sights = calloc(batch, sizeof *lane->sights);
+    if (!lane->thumbnails || !lane->sights)
         return err_set(err, BGD_MEMORY, "out of memory");
-    for (uint32_t i = 0; i < engine->lanes; i++) {
-        struct exec *sibling = i ? engine->execs[0] : NULL;
-        if (engine->backend->prepare(engine->device, engine->model, batch, sibling, &engine->execs[i], err))
-            return err->code;
-        size_t count = (size_t)engine->backend->batch(engine->execs[i]) * engine->model->meta.n_labels;
-        if (!(engine->scores[i] = calloc(count, sizeof *engine->scores[i])))
-            return err_set(err, BGD_MEMORY, "out of memory");
-    }
+    for (uint32_t i = 0; i < batch; i++)
+        lane->sights[i] = &lane->thumbnails[i];
     return 0;
 }
 
-int bgd_engine_open(const struct bgd_model *model, const struct bgd_engine_options *options, struct bgd_engine **out,
+/* The classifier, whose values are smaller, wants the larger batch, and the segmenter runs the same in tiles of its own. */
+static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_err *err)
+{
+    const struct bgd_pipeline *p = engine->pipeline;
+    const struct backend *backend = engine->backend;
+    const struct lane *first = lane == engine->lanes ? NULL : engine->lanes;
+    if (backend->prepare(engine->device, p->classifier, engine->batch, first ? first->classifier : NULL, &lane->classifier,
+                         err))
+        return err->code;
+    engine->batch = backend->batch(lane->classifier);
+    if (p->segmenter &&
+        backend->prepare(engine->device, p->segmenter, engine->batch, first ? first->segmenter : NULL, &lane->segmenter, err))
+        return err->code;
+    lane->scores = calloc((size_t)engine->batch * p->classifier->meta.n_labels, sizeof *lane->scores);
+    if (!lane->scores)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    return p->segmenter && p->sight == PIPELINE_THUMBNAIL ? prepare_thumbnails(lane, engine->batch, err) : 0;
+}
+
+static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
+{
+    engine->lanes = calloc(engine->n_lanes, sizeof *engine->lanes);
+    if (!engine->lanes)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < engine->n_lanes; i++)
+        if (open_lane(engine, &engine->lanes[i], err))
+            return err->code;
+    return 0;
+}
+
+int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine_options *options, struct bgd_engine **out,
                     struct bgd_err *err)
 {
     *out = NULL;
     struct bgd_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return err_set(err, BGD_MEMORY, "out of memory");
-    engine->model = model;
-    engine->lanes = options->lanes ? options->lanes : 1;
+    engine->pipeline = pipeline;
+    engine->n_lanes = options->lanes ? options->lanes : 1;
+    engine->batch = options->batch;
     if (find_labels(engine, err) || backend_open(options->device, &engine->backend, &engine->device, err) ||
-        open_lanes(engine, options->batch, err)) {
+        open_lanes(engine, err)) {
         bgd_engine_close(engine);
         return err->code;
     }
@@ -79,18 +113,25 @@ int bgd_engine_open(const struct bgd_model *model, const struct bgd_engine_optio
     return 0;
 }
 
+static void close_lane(const struct bgd_engine *engine, struct lane *lane)
+{
+    engine->backend->release(lane->segmenter);
+    engine->backend->release(lane->classifier);
+    for (uint32_t i = 0; lane->thumbnails && i < engine->batch; i++)
+        bgd_image_free(&lane->thumbnails[i]);
+    free(lane->thumbnails);
+    free(lane->sights);
+    free(lane->scores);
+    feed_scratch_free(&lane->scratch);
+}
+
 void bgd_engine_close(struct bgd_engine *engine)
 {
     if (!engine)
         return;
-    for (uint32_t i = engine->lanes; i-- > 0;) { /* lane 0 last: the others use its weights */
-        if (engine->execs && engine->execs[i])
-            engine->backend->release(engine->execs[i]);
-        if (engine->scores)
-            free(engine->scores[i]);
-    }
-    free(engine->execs);
-    free(engine->scores);
+    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
+        close_lane(engine, &engine->lanes[i - 1]);
+    free(engine->lanes);
     if (engine->device)
         engine->backend->close(engine->device);
     free(engine);
@@ -103,45 +144,132 @@ const char *bgd_engine_device(const struct bgd_engine *engine)
 
 uint32_t bgd_engine_batch(const struct bgd_engine *engine)
 {
-    return engine->backend->batch(engine->execs[0]);
+    return engine->batch;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The segmenter where it looks at the photo itself, else NULL. */
+static const struct bgd_model *sees_photo(const struct bgd_engine *engine)
+{
+    return engine->pipeline->sight == PIPELINE_PHOTO ? engine->pipeline->segmenter : NULL;
 }
 
 uint32_t bgd_engine_width(const struct bgd_engine *engine)
 {
-    return engine->model->meta.input.width;
+    const struct bgd_model *segmenter = sees_photo(engine);
+    return larger(engine->pipeline->classifier->meta.input.width, segmenter ? segmenter->meta.input.width : 0);
 }
 
 uint32_t bgd_engine_height(const struct bgd_engine *engine)
 {
-    return engine->model->meta.input.height;
+    const struct bgd_model *segmenter = sees_photo(engine);
+    return larger(engine->pipeline->classifier->meta.input.height, segmenter ? segmenter->meta.input.height : 0);
 }
 
-static void judge(const struct bgd_engine *engine, const float *scores, struct bgd_result *result)
+uint32_t bgd_engine_mask_width(const struct bgd_engine *engine)
 {
-    result->score = scores[engine->defective];
-    result->defective = result->score >= engine->model->meta.thresholds[engine->defective];
-    for (int i = 0; i < BGD_REASONS; i++)
-        result->reasons[i] = engine->reasons[i] < 0 ? NAN : scores[engine->reasons[i]];
+    return engine->pipeline->segmenter ? engine->pipeline->segmenter->meta.input.width : 0;
 }
 
-int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_image *const *images, uint32_t n,
-                     struct bgd_result *results, struct bgd_err *err)
+uint32_t bgd_engine_mask_height(const struct bgd_engine *engine)
 {
-    assert(lane < engine->lanes);
+    return engine->pipeline->segmenter ? engine->pipeline->segmenter->meta.input.height : 0;
+}
+
+/* ---------------------------------------------------------------- scoring */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Leaves the masks in the lane's segmenter. */
+static int segment(const struct bgd_engine *engine, struct lane *lane, const struct bgd_image *const *images, uint32_t n,
+                   struct bgd_err *err)
+{
+    const struct feed_spec *spec = &engine->pipeline->classifier->meta.input;
+    bool thumbnail = engine->pipeline->sight == PIPELINE_THUMBNAIL;
+    for (uint32_t i = 0; i < n && thumbnail; i++)
+        if (feed_shrink(images[i], spec->width, spec->height, &lane->scratch, &lane->thumbnails[i], err))
+            return err->code;
+    return engine->backend->feed(lane->segmenter, n, thumbnail ? lane->sights : images, NULL, err) ||
+                   engine->backend->run(lane->segmenter, n, err)
+               ? err->code
+               : 0;
+}
+
+static int classify(const struct bgd_engine *engine, struct lane *lane, const struct bgd_image *const *images, uint32_t n,
+                    struct bgd_err *err)
+{
     const struct backend *backend = engine->backend;
-    struct exec *exec = engine->execs[lane];
-    if (n > backend->batch(exec))
-        return err_set(err, BGD_ARGUMENT, "%u pictures in one call, at most %u fit", n, backend->batch(exec));
-    if (backend->feed(exec, n, images, err) || backend->run(exec, n, err) ||
-        backend->fetch(exec, engine->scores_output, n, engine->scores[lane], err))
-        return err->code;
-    for (uint32_t i = 0; i < n; i++) {
-        const float *scores = engine->scores[lane] + (size_t)i * engine->model->meta.n_labels;
-        for (uint32_t k = 0; k < engine->model->meta.n_labels; k++)
-            if (!(scores[k] >= 0)) /* weights that overflow: "not defective" would be a lie */
-                return err_set(err, BGD_ARGUMENT, "the model computes %g as the score of \"%s\"", (double)scores[k],
-                               engine->model->meta.labels[k]);
-        judge(engine, scores, &results[i]);
+    const struct backend_mask mask = {lane->segmenter, engine->pipeline->threshold};
+    return backend->feed(lane->classifier, n, images, lane->segmenter ? &mask : NULL, err) ||
+                   backend->run(lane->classifier, n, err) ||
+                   backend->fetch(lane->classifier, engine->scores_output, n, lane->scores, err)
+               ? err->code
+               : 0;
+}
+
+static int judge(const struct bgd_engine *engine, const float *scores, struct bgd_result *result, struct bgd_err *err)
+{
+    const struct meta *meta = &engine->pipeline->classifier->meta;
+    for (uint32_t i = 0; i < meta->n_labels; i++)
+        if (!(scores[i] >= 0)) /* weights that overflow: "not defective" would be a lie */
+            return err_set(err, BGD_DAMAGED, "the model computes %g as the score of \"%s\"", (double)scores[i],
+                           meta->labels[i]);
+    result->score = scores[engine->defective];
+    result->defective = result->score >= meta->thresholds[engine->defective];
+    for (int i = 0; i < BGD_REASONS; i++) {
+        int label = engine->reasons[i];
+        result->reasons[i] = label < 0 ? NAN : scores[label];
+        result->holds[i] = label >= 0 && scores[label] >= meta->thresholds[label];
     }
     return 0;
+}
+
+int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struct bgd_image *const *images, uint32_t n,
+                     struct bgd_result *results, struct bgd_err *err)
+{
+    assert(lane_index < engine->n_lanes);
+    struct lane *lane = &engine->lanes[lane_index];
+    if (n > engine->batch)
+        return err_set(err, BGD_ARGUMENT, "%u pictures in one call, at most %u fit", n, engine->batch);
+    double start = now(), middle = start;
+    if (lane->segmenter) {
+        if (segment(engine, lane, images, n, err))
+            return err->code;
+        middle = now();
+        lane->seconds.segment += middle - start;
+    }
+    if (classify(engine, lane, images, n, err))
+        return err->code;
+    lane->seconds.classify += now() - middle;
+    for (uint32_t i = 0; i < n; i++)
+        if (judge(engine, lane->scores + (size_t)i * engine->pipeline->classifier->meta.n_labels, &results[i], err))
+            return err->code;
+    return 0;
+}
+
+int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err)
+{
+    assert(lane < engine->n_lanes && n <= engine->batch);
+    if (!engine->pipeline->segmenter)
+        return err_set(err, BGD_ARGUMENT, "there are no masks: the pipeline has no segmenter");
+    return engine->backend->fetch(engine->lanes[lane].segmenter, 0, n, masks, err);
+}
+
+struct bgd_engine_seconds bgd_engine_seconds(const struct bgd_engine *engine)
+{
+    struct bgd_engine_seconds sum = {0};
+    for (uint32_t i = 0; i < engine->n_lanes; i++) {
+        sum.segment += engine->lanes[i].seconds.segment;
+        sum.classify += engine->lanes[i].seconds.classify;
+    }
+    return sum;
 }

@@ -2,6 +2,7 @@
 
 #include "err.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -68,9 +69,9 @@ static int axis_prepare(struct feed_axis *axis, uint32_t in, double extent, uint
     return 0;
 }
 
-static int row_prepare(struct feed_scratch *scratch, uint32_t width, struct bgd_err *err)
+static int row_prepare(struct feed_scratch *scratch, uint32_t width, uint32_t mask_width, struct bgd_err *err)
 {
-    size_t needed = (size_t)width * 3;
+    size_t needed = (size_t)width * 3 + mask_width;
     if (scratch->row_size >= needed)
         return 0;
     float *row = realloc(scratch->row, needed * sizeof *row);
@@ -79,6 +80,17 @@ static int row_prepare(struct feed_scratch *scratch, uint32_t width, struct bgd_
     scratch->row = row;
     scratch->row_size = needed;
     return 0;
+}
+
+static int image_prepare(struct feed_scratch *scratch, const struct bgd_image *image, uint32_t width, uint32_t height,
+                         uint32_t mask_width, struct bgd_err *err)
+{
+    double extent_x, extent_y;
+    feed_extent(image, &extent_x, &extent_y);
+    if (axis_prepare(&scratch->x, image->width, extent_x, width, err) ||
+        axis_prepare(&scratch->y, image->height, extent_y, height, err))
+        return err->code;
+    return row_prepare(scratch, image->width, mask_width, err);
 }
 
 /* Output row o before its columns are summed: the rows of the picture under its taps, weighted. The inner loops run over
@@ -98,35 +110,106 @@ static void sum_rows(const struct bgd_image *image, const struct feed_axis *y, u
     }
 }
 
-int feed_image(const struct bgd_image *image, const struct feed_spec *spec, struct feed_scratch *scratch, float *chw,
-               struct bgd_err *err)
+/* The weighted pixel under the taps of output column o. */
+static void sum_columns(const struct feed_axis *x, uint32_t o, const float *row, float rgb[3])
 {
-    double width, height;
-    feed_extent(image, &width, &height);
-    if (axis_prepare(&scratch->x, image->width, width, spec->width, err) ||
-        axis_prepare(&scratch->y, image->height, height, spec->height, err) || row_prepare(scratch, image->width, err))
+    const float *weights = x->weights + (size_t)o * x->taps, *pixel = row + (size_t)x->first[o] * 3;
+    float r = 0, g = 0, b = 0;
+    for (uint32_t k = 0; k < x->count[o]; k++, pixel += 3) {
+        r += weights[k] * pixel[0];
+        g += weights[k] * pixel[1];
+        b += weights[k] * pixel[2];
+    }
+    rgb[0] = r;
+    rgb[1] = g;
+    rgb[2] = b;
+}
+
+/* False if a sum is not finite. */
+static bool sum_mask_rows(const struct feed_mask *mask, const struct feed_axis *y, uint32_t o, float *restrict row)
+{
+    const float *weights = y->weights + (size_t)o * y->taps;
+    const float *restrict source = mask->values + (size_t)y->first[o] * mask->width;
+    for (uint32_t i = 0; i < mask->width; i++)
+        row[i] = 0;
+    for (uint32_t k = 0; k < y->count[o]; k++, source += mask->width)
+        for (uint32_t i = 0; i < mask->width; i++)
+            row[i] += weights[k] * source[i];
+    float zero = 0;
+    for (uint32_t i = 0; i < mask->width; i++)
+        zero += 0 * row[i]; /* NAN for a NAN or an infinity */
+    return zero == 0;
+}
+
+/* 1 - mask at output column o. */
+static float inverted(const struct feed_mask *mask, const struct feed_axis *x, uint32_t o, const float *row)
+{
+    const float *weights = x->weights + (size_t)o * x->taps;
+    float object = 0;
+    for (uint32_t k = 0; k < x->count[o]; k++)
+        object += weights[k] * row[x->first[o] + k];
+    if (mask->threshold >= 0)
+        object = object >= mask->threshold ? 1 : 0;
+    return 1 - object;
+}
+
+int feed_image(const struct bgd_image *image, const struct feed_mask *mask, const struct feed_spec *spec,
+               struct feed_scratch *scratch, float *chw, struct bgd_err *err)
+{
+    assert(spec->channels == 3 || (spec->channels == 4 && mask));
+    uint32_t mask_width = mask ? mask->width : 0;
+    if (image_prepare(scratch, image, spec->width, spec->height, mask_width, err))
+        return err->code;
+    if (mask && (axis_prepare(&scratch->mask_x, mask->width, mask->width, spec->width, err) ||
+                 axis_prepare(&scratch->mask_y, mask->height, mask->height, spec->height, err)))
         return err->code;
     size_t plane = (size_t)spec->width * spec->height;
-    float gain[3], offset[3];
-    for (int c = 0; c < 3; c++) {
-        gain[c] = 1 / (255 * spec->std[c]);
-        offset[c] = -spec->mean[c] / spec->std[c];
-    }
-    const struct feed_axis *x = &scratch->x;
+    float *mask_row = scratch->row + (size_t)image->width * 3;
     for (uint32_t i = 0; i < spec->height; i++) {
         sum_rows(image, &scratch->y, i, scratch->row);
+        if (mask && !sum_mask_rows(mask, &scratch->mask_y, i, mask_row)) /* an overflow must not pass for a mask */
+            return err_set(err, BGD_DAMAGED, "the segmenter computes a mask that is not finite");
         for (uint32_t j = 0; j < spec->width; j++) {
-            const float *weights = x->weights + (size_t)j * x->taps, *pixel = scratch->row + (size_t)x->first[j] * 3;
-            float r = 0, g = 0, b = 0;
-            for (uint32_t k = 0; k < x->count[j]; k++, pixel += 3) {
-                r += weights[k] * pixel[0];
-                g += weights[k] * pixel[1];
-                b += weights[k] * pixel[2];
+            float rgb[3], *out = chw + (size_t)i * spec->width + j;
+            sum_columns(&scratch->x, j, scratch->row, rgb);
+            float alpha = mask ? inverted(mask, &scratch->mask_x, j, mask_row) : 1;
+            for (int c = 0; c < 3; c++) {
+                float value = rgb[c] * (1 / 255.0f);
+                if (spec->channels == 3 && mask)
+                    value = value * alpha + spec->fill[c] * (1 - alpha);
+                out[(size_t)c * plane] = (value - spec->mean[c]) / spec->std[c];
             }
-            float *out = chw + (size_t)i * spec->width + j;
-            out[0] = r * gain[0] + offset[0];
-            out[plane] = g * gain[1] + offset[1];
-            out[2 * plane] = b * gain[2] + offset[2];
+            if (spec->channels == 4)
+                out[3 * plane] = alpha;
+        }
+    }
+    return 0;
+}
+
+int feed_shrink(const struct bgd_image *image, uint32_t width, uint32_t height, struct feed_scratch *scratch,
+                struct bgd_image *thumbnail, struct bgd_err *err)
+{
+    size_t size = (size_t)width * height * 3;
+    if (image_prepare(scratch, image, width, height, 0, err))
+        return err->code;
+    if (thumbnail->capacity < size) {
+        uint8_t *grown = realloc(thumbnail->rgb, size);
+        if (!grown)
+            return err_set(err, BGD_MEMORY, "out of memory for %ux%u pixels", width, height);
+        thumbnail->rgb = grown;
+        thumbnail->capacity = size;
+    }
+    thumbnail->width = thumbnail->full_width = width;
+    thumbnail->height = thumbnail->full_height = height;
+    thumbnail->format = BGD_FORMAT_NONE;
+    uint8_t *out = thumbnail->rgb;
+    for (uint32_t i = 0; i < height; i++) {
+        sum_rows(image, &scratch->y, i, scratch->row);
+        for (uint32_t j = 0; j < width; j++, out += 3) {
+            float rgb[3];
+            sum_columns(&scratch->x, j, scratch->row, rgb);
+            for (int c = 0; c < 3; c++)
+                out[c] = (uint8_t)(rgb[c] + 0.5f);
         }
     }
     return 0;
@@ -136,6 +219,8 @@ void feed_scratch_free(struct feed_scratch *scratch)
 {
     axis_free(&scratch->x);
     axis_free(&scratch->y);
+    axis_free(&scratch->mask_x);
+    axis_free(&scratch->mask_y);
     free(scratch->row);
     *scratch = (struct feed_scratch){0};
 }

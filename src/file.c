@@ -11,12 +11,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A shortage of the machine's is not the file's fault: it must not become its verdict. */
+static enum bgd_code open_code(int number)
+{
+    if (number == EMFILE || number == ENFILE || number == ENOMEM)
+        return BGD_MEMORY;
+    return number == ENOENT || number == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE;
+}
+
 static int open_for_reading(const char *path, size_t most, size_t *size, struct bgd_err *err)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer; it is refused below. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return err_set(err, errno == ENOENT || errno == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE, "%s", strerror(errno));
+        return err_set(err, open_code(errno), "%s", strerror(errno));
     struct stat st;
     if (fstat(fd, &st))
         err_set(err, BGD_UNREADABLE, "%s", strerror(errno));
@@ -94,8 +102,25 @@ static int open_temporary(const char *path, char *temporary, size_t room)
     return -1;
 }
 
+/* A device or a pipe is written as it is: a rename would put a file in its place. */
+static bool write_special(const char *path, const void *data, size_t size, struct bgd_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+        return false;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    err->code = BGD_OK;
+    if (fd < 0 || write_all(fd, data, size))
+        err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 int file_write(const char *path, const void *data, size_t size, struct bgd_err *err)
 {
+    if (write_special(path, data, size, err))
+        return err->code;
     size_t room = strlen(path) + 48;
     char *temporary = malloc(room);
     if (!temporary)

@@ -9,8 +9,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#define KEPT_BYTES (1u << 20) /* a larger picture's memory is given back once it is scored */
+#define KEPT_BYTES (64u << 10) /* a larger picture's memory is given back once it is scored: each slot keeps its own */
 
 /* A slot's way round: FREE -(catalogue)-> NAMED -(worker)-> DECODING -> READY -> SCORING -> DONE -(sink)-> FREE.
  * A file that cannot be read or decoded goes from DECODING to DONE. */
@@ -23,6 +25,7 @@ struct slot {
     struct bgd_image image;
     struct bgd_err err; /* code 0: the result holds */
     struct bgd_result result;
+    float *mask; /* NULL unless masks are asked for */
     enum bgd_format format;
     uint32_t width, height;
     char hash[HASH_TEXT];
@@ -33,19 +36,21 @@ struct flow {
     flow_sink sink;
     void *user;
     uint32_t batch;
+    size_t mask_size; /* floats of a mask; 0 unless masks are asked for */
     uint32_t n_slots;
     struct slot *slots; /* item i travels in slot i % n_slots */
 
-    pthread_mutex_t lock; /* guards all below, and the states */
-    pthread_cond_t named, work, done; /* a slot is free again; there may be a job; a slot is DONE */
+    pthread_mutex_t lock;                    /* guards all below, and the states */
+    pthread_cond_t named, work, done;        /* a slot is free again; there may be a job; a slot is DONE */
     uint64_t next_in, next_decode, next_out; /* items named, taken by a worker, given to the sink */
     uint32_t decoding;
     struct slot **ready; /* a ring of n_slots: those that wait to be scored, in order of decoding */
     uint32_t ready_at, n_ready;
     size_t pixel_bytes; /* of the slots that are READY or SCORING */
     bool *lane_busy;
-    bool closed; /* no further names */
-    bool failed; /* the engine or the sink: everybody leaves */
+    bool closed;        /* no further names */
+    bool ended;         /* because there are none */
+    bool failed;        /* the engine or the sink: everybody leaves */
     struct bgd_err err; /* the run's first error */
 };
 
@@ -57,6 +62,8 @@ struct worker {
     struct slot **slots; /* of a batch */
     const struct bgd_image **images;
     struct bgd_result *results;
+    float *masks; /* of a batch */
+    double read_seconds, decode_seconds;
 };
 
 static void keep_error(struct flow *flow, const struct bgd_err *err)
@@ -73,19 +80,36 @@ static void fail(struct flow *flow, const struct bgd_err *err)
     pthread_cond_broadcast(&flow->named);
     pthread_cond_broadcast(&flow->work);
     pthread_cond_broadcast(&flow->done);
+    static const uint64_t one = 1;
+    if (flow->options->wake && write(*flow->options->wake, &one, sizeof one) < 0)
+        return; /* it is full, so it is readable */
 }
 
 /* ---------------------------------------------------------------- jobs */
 
-static int decode_file(const struct flow *flow, struct slot *slot, struct file_buffer *file)
+static double now(void)
 {
-    if (file_read(slot->id, BGD_IMAGE_BYTES_MAX, file, &slot->err))
-        return slot->err.code;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int decode_file(const struct flow *flow, struct slot *slot, struct worker *worker)
+{
+    struct file_buffer *file = &worker->file;
+    double start = now();
+    int code = file_read(slot->id, BGD_IMAGE_BYTES_MAX, file, &slot->err);
+    double middle = now();
+    worker->read_seconds += middle - start;
+    if (code)
+        return code;
     hash_text(file->data, file->size, slot->hash);
     const struct bgd_engine *engine = flow->options->engine;
     uint32_t width = flow->options->exact ? 0 : bgd_engine_width(engine);
     uint32_t height = flow->options->exact ? 0 : bgd_engine_height(engine);
-    return bgd_image_decode(file->data, file->size, width, height, &slot->image, &slot->err);
+    code = bgd_image_decode(file->data, file->size, width, height, &slot->image, &slot->err);
+    worker->decode_seconds += now() - middle;
+    return code;
 }
 
 static size_t image_bytes(const struct bgd_image *image)
@@ -104,13 +128,18 @@ static void decode_next(struct flow *flow, struct worker *worker)
 
     slot->err.code = BGD_OK;
     slot->hash[0] = 0;
-    int code = decode_file(flow, slot, &worker->file);
+    int code = decode_file(flow, slot, worker);
     slot->format = slot->image.format;
     slot->width = slot->image.full_width;
     slot->height = slot->image.full_height;
 
     pthread_mutex_lock(&flow->lock);
     flow->decoding--;
+    if (code == BGD_MEMORY) { /* a shortage of the machine's, not the card's fault: the run is to be tried again */
+        err_prefix(&slot->err, "%s: ", slot->id);
+        fail(flow, &slot->err);
+        return;
+    }
     slot->state = code ? DONE : READY;
     if (code) {
         pthread_cond_signal(&flow->done);
@@ -145,8 +174,12 @@ static void score_batch(struct flow *flow, struct worker *worker, uint32_t lane)
     struct bgd_err err;
     size_t bytes = 0;
     int code = bgd_engine_score(flow->options->engine, lane, worker->images, n, worker->results, &err);
+    if (!code && flow->mask_size)
+        code = bgd_engine_masks(flow->options->engine, lane, n, worker->masks, &err);
     for (uint32_t i = 0; i < n; i++) {
         worker->slots[i]->result = worker->results[i];
+        if (flow->mask_size)
+            memcpy(worker->slots[i]->mask, worker->masks + i * flow->mask_size, flow->mask_size * sizeof(float));
         bytes += image_bytes(&worker->slots[i]->image);
         if (worker->slots[i]->image.capacity > KEPT_BYTES)
             bgd_image_free(&worker->slots[i]->image);
@@ -231,11 +264,18 @@ static void name_items(struct flow *flow, struct catalogue *catalogue)
         }
         pthread_mutex_unlock(&flow->lock);
     }
+    bool stopped = stop && *stop;
     pthread_mutex_lock(&flow->lock);
     flow->closed = true;
-    /* What was named has its rows yet. And a signal that ends a read from a pipe is a stop, not a failure. */
-    if (code < 0 && !(stop && *stop))
+    flow->ended = code == 0 && !stopped && !flow->failed;
+    if (code < 0 && !stopped) /* what was named has its rows yet */
         keep_error(flow, &err);
+    while (stopped && flow->next_in > flow->next_decode) { /* what no worker has begun is taken back */
+        struct slot *slot = &flow->slots[--flow->next_in % flow->n_slots];
+        free(slot->id);
+        slot->id = NULL;
+        slot->state = FREE;
+    }
     pthread_cond_broadcast(&flow->work);
     pthread_cond_broadcast(&flow->done);
     pthread_mutex_unlock(&flow->lock);
@@ -253,6 +293,7 @@ static int give_row(struct flow *flow, const struct slot *slot, uint64_t index, 
         .width = slot->width,
         .height = slot->height,
         .hash = slot->hash,
+        .mask = slot->err.code ? NULL : slot->mask,
         .progress = slot->progress,
         .more = more,
     };
@@ -308,10 +349,12 @@ static void destroy(struct flow *flow, struct worker *workers, uint32_t n_worker
         free(workers[i].slots);
         free(workers[i].images);
         free(workers[i].results);
+        free(workers[i].masks);
     }
     for (uint32_t i = 0; flow->slots && i < flow->n_slots; i++) {
         bgd_image_free(&flow->slots[i].image);
         free(flow->slots[i].id);
+        free(flow->slots[i].mask);
     }
     free(workers);
     free(flow->slots);
@@ -325,7 +368,10 @@ static void destroy(struct flow *flow, struct worker *workers, uint32_t n_worker
 
 static int create(struct flow *flow, struct worker **out, uint32_t n_workers, struct bgd_err *err)
 {
-    flow->batch = bgd_engine_batch(flow->options->engine);
+    const struct bgd_engine *engine = flow->options->engine;
+    flow->batch = bgd_engine_batch(engine);
+    if (flow->options->masks)
+        flow->mask_size = (size_t)bgd_engine_mask_width(engine) * bgd_engine_mask_height(engine);
     /* Every lane and one more with a full batch and another behind it, and what the workers hold. */
     flow->n_slots = 2 * flow->batch * (flow->options->lanes + 1) + 4 * n_workers;
     flow->slots = calloc(flow->n_slots, sizeof *flow->slots);
@@ -339,7 +385,11 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
         workers[i].images = calloc(flow->batch, sizeof *workers[i].images);
         workers[i].results = calloc(flow->batch, sizeof *workers[i].results);
         complete = workers[i].slots && workers[i].images && workers[i].results;
+        if (flow->mask_size)
+            complete = (workers[i].masks = malloc(flow->batch * flow->mask_size * sizeof(float))) && complete;
     }
+    for (uint32_t i = 0; complete && flow->mask_size && i < flow->n_slots; i++)
+        complete = (flow->slots[i].mask = malloc(flow->mask_size * sizeof(float)));
     return complete ? 0 : err_set(err, BGD_MEMORY, "out of memory for %u slots", flow->n_slots);
 }
 
@@ -358,7 +408,7 @@ static uint32_t start(struct flow *flow, struct worker *workers, uint32_t n_work
 }
 
 int flow_run(const struct flow_options *options, struct catalogue *catalogue, flow_sink sink, void *user,
-             struct bgd_err *err)
+             struct flow_report *report, struct bgd_err *err)
 {
     struct flow flow = {.options = options, .sink = sink, .user = user};
     struct worker *workers = NULL;
@@ -386,6 +436,12 @@ int flow_run(const struct flow_options *options, struct catalogue *catalogue, fl
             pthread_join(drainer, NULL);
         if ((code = flow.err.code))
             *err = flow.err;
+    }
+    if (report)
+        *report = (struct flow_report){.ended = flow.ended && !code};
+    for (uint32_t i = 0; report && workers && i < n_workers; i++) {
+        report->read += workers[i].read_seconds;
+        report->decode += workers[i].decode_seconds;
     }
     destroy(&flow, workers, n_workers);
     return code;

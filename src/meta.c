@@ -75,11 +75,15 @@ static int get_input(const cJSON *root, struct meta *meta, struct bgd_err *err)
         return err_set(err, BGD_DAMAGED, "metadata: \"input\" is %s, expected an object", input ? "another type" : "missing");
     if (get_size(input, "width", BGD_IMAGE_SIDE_MAX, &meta->input.width, err) ||
         get_size(input, "height", BGD_IMAGE_SIDE_MAX, &meta->input.height, err) ||
-        get_size(input, "channels", 4, &meta->channels, err) || get_rgb(input, "mean", -100, 100, meta->input.mean, err) ||
-        get_rgb(input, "std", 1e-6, 100, meta->input.std, err))
+        get_size(input, "channels", 4, &meta->input.channels, err) ||
+        get_rgb(input, "mean", -100, 100, meta->input.mean, err) || get_rgb(input, "std", 1e-6, 100, meta->input.std, err))
         return err->code;
-    if (meta->channels < 3)
-        return err_set(err, BGD_DAMAGED, "metadata: \"channels\" is %u, expected 3 or 4", meta->channels);
+    if (meta->input.channels < 3)
+        return err_set(err, BGD_DAMAGED, "metadata: \"channels\" is %u, expected 3 or 4", meta->input.channels);
+    for (int i = 0; i < 3; i++)
+        meta->input.fill[i] = 1;
+    if (cJSON_HasObjectItem(input, "fill") && get_rgb(input, "fill", 0, 1, meta->input.fill, err))
+        return err->code;
     const cJSON *filter = cJSON_GetObjectItemCaseSensitive(input, "filter");
     if (!cJSON_IsString(filter) || strcmp(filter->valuestring, "bilinear") != 0)
         return err_set(err, BGD_DAMAGED, "metadata: \"filter\" is not \"bilinear\"");
@@ -137,15 +141,34 @@ static int get_classifier(const cJSON *root, struct meta *meta, struct bgd_err *
         return err->code;
     if (strcmp(meta->head, "softmax") != 0 && strcmp(meta->head, "sigmoid") != 0)
         return err_set(err, BGD_DAMAGED, "metadata: head \"%s\", expected \"softmax\" or \"sigmoid\"", meta->head);
-    if (get_input(root, meta, err) || get_labels(root, meta, err) || get_thresholds(root, meta, err))
+    return get_labels(root, meta, err) || get_thresholds(root, meta, err) ? err->code : 0;
+}
+
+static const char *const kinds[] = {"network", "classifier", "segmenter"};
+
+const char *meta_kind_name(enum meta_kind kind)
+{
+    return kinds[kind];
+}
+
+static int get_kind(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    char *kind;
+    if (get_string(root, "kind", &kind, err))
         return err->code;
-    return 0;
+    size_t i = 0;
+    while (i < sizeof kinds / sizeof kinds[0] && strcmp(kind, kinds[i]) != 0)
+        i++;
+    if (i == sizeof kinds / sizeof kinds[0])
+        err_set(err, BGD_DAMAGED, "metadata: kind \"%s\", expected \"classifier\", \"segmenter\" or \"network\"", kind);
+    free(kind);
+    meta->kind = (enum meta_kind)i;
+    return i < sizeof kinds / sizeof kinds[0] ? 0 : err->code;
 }
 
 int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err *err)
 {
     *meta = (struct meta){0};
-    char *kind = NULL;
     const char *end = NULL;
     cJSON *root = NULL;
     /* A copy with a NUL: cJSON's reader of counted bytes before 1.7.18 looks one byte behind them (CVE-2023-53154). */
@@ -160,13 +183,8 @@ int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err 
                 size);
         goto fail;
     }
-    if (get_string(root, "arch", &meta->arch, err) || get_string(root, "kind", &kind, err))
+    if (get_string(root, "arch", &meta->arch, err) || get_kind(root, meta, err))
         goto fail;
-    meta->classifier = strcmp(kind, "classifier") == 0;
-    if (!meta->classifier && strcmp(kind, "network") != 0) {
-        err_set(err, BGD_DAMAGED, "metadata: kind \"%s\", expected \"classifier\" or \"network\"", kind);
-        goto fail;
-    }
     const cJSON *provenance = cJSON_GetObjectItemCaseSensitive(root, "provenance");
     meta->provenance = cJSON_IsObject(provenance) ? cJSON_PrintUnformatted(provenance) : strdup("{}");
     if (!meta->provenance) {
@@ -177,15 +195,14 @@ int meta_parse(const char *json, size_t size, struct meta *meta, struct bgd_err 
         err_set(err, BGD_DAMAGED, "metadata: \"provenance\" has control bytes or is not UTF-8");
         goto fail;
     }
-    if (meta->classifier && get_classifier(root, meta, err))
+    if ((meta->kind != META_NETWORK && get_input(root, meta, err)) ||
+        (meta->kind == META_CLASSIFIER && get_classifier(root, meta, err)))
         goto fail;
     free(text);
-    free(kind);
     cJSON_Delete(root);
     return 0;
 fail:
     free(text);
-    free(kind);
     cJSON_Delete(root);
     meta_free(meta);
     return err->code;
@@ -222,12 +239,18 @@ static void add_classifier(cJSON *root, const struct meta *meta)
         cJSON_AddItemToArray(labels, cJSON_CreateString(meta->labels[i]));
         cJSON_AddItemToObject(thresholds, meta->labels[i], short_number(meta->thresholds[i]));
     }
+}
+
+static void add_input(cJSON *root, const struct meta *meta)
+{
     cJSON *input = cJSON_AddObjectToObject(root, "input");
     cJSON_AddNumberToObject(input, "width", meta->input.width);
     cJSON_AddNumberToObject(input, "height", meta->input.height);
-    cJSON_AddNumberToObject(input, "channels", meta->channels);
+    cJSON_AddNumberToObject(input, "channels", meta->input.channels);
     add_rgb(input, "mean", meta->input.mean);
     add_rgb(input, "std", meta->input.std);
+    if (meta->kind == META_CLASSIFIER)
+        add_rgb(input, "fill", meta->input.fill);
     cJSON_AddStringToObject(input, "filter", "bilinear");
 }
 
@@ -235,9 +258,11 @@ char *meta_print(const struct meta *meta)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "arch", meta->arch);
-    cJSON_AddStringToObject(root, "kind", meta->classifier ? "classifier" : "network");
-    if (meta->classifier)
+    cJSON_AddStringToObject(root, "kind", meta_kind_name(meta->kind));
+    if (meta->kind == META_CLASSIFIER)
         add_classifier(root, meta);
+    if (meta->kind != META_NETWORK)
+        add_input(root, meta);
     cJSON_AddRawToObject(root, "provenance", meta->provenance ? meta->provenance : "{}");
     char *text = cJSON_Print(root);
     cJSON_Delete(root);

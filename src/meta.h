@@ -6,16 +6,25 @@
 
 #define META_LABELS_MAX 1000
 
+enum meta_kind {
+    META_NETWORK,    /* any graph */
+    META_CLASSIFIER, /* a picture to P of each label */
+    META_SEGMENTER,  /* a picture to P(object) of each pixel */
+};
+
+/* "network", "classifier", "segmenter". */
+const char *meta_kind_name(enum meta_kind kind);
+
 struct meta {
-    char *arch;        /* "resnet18" */
-    bool classifier;   /* kind; the fields below hold only for a classifier */
+    char *arch; /* "resnet18" */
+    enum meta_kind kind;
+    struct feed_spec input; /* of a classifier or segmenter: how a picture becomes value 0 */
+    /* What follows is a classifier's. */
     char *head;        /* "softmax" or "sigmoid" */
     char **labels;     /* n_labels of them, unique */
     float *thresholds; /* n_labels, 0..1 */
     uint32_t n_labels;
-    uint32_t channels;      /* 3 or 4 */
-    struct feed_spec input; /* how a picture becomes value 0 */
-    char *provenance;       /* JSON object as text, "{}" if absent */
+    char *provenance; /* of all: JSON object as text, "{}" if absent */
 };
 
 /* Parses and checks `size` bytes of JSON, hostile ones too; errors name the key. `meta` is empty after a failure. */

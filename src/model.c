@@ -2,20 +2,16 @@
 
 #include "bytes.h"
 #include "err.h"
+#include "file.h"
 #include "half.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 _Static_assert(sizeof(struct bgd_format_header) == 128, "the header is 128 bytes on disk");
 _Static_assert(sizeof(struct bgd_format_value) == 80, "a value is 80 bytes on disk");
 _Static_assert(sizeof(struct bgd_format_tensor) == 104, "a tensor is 104 bytes on disk");
 _Static_assert(sizeof(struct bgd_format_op) == 128, "an op is 128 bytes on disk");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is mapped as it is: little-endian hosts only");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is used as it is: little-endian hosts only");
 
 #define HASHED_FROM 32u /* the hash covers every byte from here on */
 
@@ -235,16 +231,35 @@ static int check_graph(const struct bgd_model *model, struct bgd_err *err)
     return code;
 }
 
-/* What the metadata says of a classifier must fit the graph. */
+/* What the metadata says of the input must fit the graph. */
+static int check_input(const struct bgd_model *model, struct bgd_err *err)
+{
+    const struct feed_spec *spec = &model->meta.input;
+    struct shape in = model_shape(model, 0);
+    if (model->header->n_inputs != 1 || in.c != spec->channels || in.h != spec->height || in.w != spec->width)
+        return err_set(err, BGD_DAMAGED, "metadata: input %ux%u with %u channels, the graph takes (%u, %u, %u)", spec->width,
+                       spec->height, spec->channels, in.c, in.h, in.w);
+    return 0;
+}
+
+static int check_segmenter(const struct bgd_model *model, struct bgd_err *err)
+{
+    struct shape in = model_shape(model, 0), out;
+    int mask = model_output(model, "mask");
+    if (in.c != 3 || model->header->n_outputs != 1 || mask < 0)
+        return err_set(err, BGD_DAMAGED,
+                       "a segmenter takes 3 channels and has the one output \"mask\", this one takes %u and has %u outputs",
+                       in.c, model->header->n_outputs);
+    out = model_shape(model, (uint32_t)mask);
+    if (out.c != 1 || out.h != in.h || out.w != in.w)
+        return err_set(err, BGD_DAMAGED, "output \"mask\" is (%u, %u, %u), expected (1, %u, %u)", out.c, out.h, out.w, in.h,
+                       in.w);
+    return 0;
+}
+
 static int check_classifier(const struct bgd_model *model, struct bgd_err *err)
 {
     const struct meta *meta = &model->meta;
-    if (!meta->classifier)
-        return 0;
-    struct shape in = model_shape(model, 0);
-    if (model->header->n_inputs != 1 || in.c != meta->channels || in.h != meta->input.height || in.w != meta->input.width)
-        return err_set(err, BGD_DAMAGED, "metadata: input %ux%u with %u channels, the graph takes (%u, %u, %u)",
-                       meta->input.width, meta->input.height, meta->channels, in.c, in.h, in.w);
     static const char *const names[] = {"logits", "scores"};
     for (int i = 0; i < 2; i++) {
         int value = model_output(model, names[i]);
@@ -263,6 +278,15 @@ static int check_classifier(const struct bgd_model *model, struct bgd_err *err)
     return 0;
 }
 
+static int check_kind(const struct bgd_model *model, struct bgd_err *err)
+{
+    if (model->meta.kind == META_NETWORK)
+        return 0;
+    if (check_input(model, err))
+        return err->code;
+    return model->meta.kind == META_CLASSIFIER ? check_classifier(model, err) : check_segmenter(model, err);
+}
+
 int model_parse(const void *bytes, size_t size, struct bgd_model **out, struct bgd_err *err)
 {
     *out = NULL;
@@ -275,7 +299,7 @@ int model_parse(const void *bytes, size_t size, struct bgd_model **out, struct b
     uint64_t tables_end = 0;
     if (check_header(model, err) || find_tables(model, &tables_end, err) || check_tensors(model, tables_end, err) ||
         check_graph(model, err) || meta_parse(model->meta_json, (size_t)model->header->meta_bytes, &model->meta, err) ||
-        check_classifier(model, err)) {
+        check_kind(model, err)) {
         bgd_model_close(model);
         return err->code;
     }
@@ -283,40 +307,22 @@ int model_parse(const void *bytes, size_t size, struct bgd_model **out, struct b
     return 0;
 }
 
+/* Read, not mapped: a file that is rewritten while it is in use would otherwise change what has been validated. */
 int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *err)
 {
     *model = NULL;
-    void *map = MAP_FAILED;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not wait for its writer; it is refused below */
-    if (fd < 0)
-        return err_set(err, errno == ENOENT || errno == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", path,
-                       strerror(errno));
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-        err_set(err, BGD_UNREADABLE, "%s: not a regular file", path);
-        goto fail;
+    struct file_buffer file = {0};
+    int code = file_read(path, (size_t)BGD_FORMAT_FILE_MAX, &file, err);
+    if (!code && file.size == 0)
+        code = err_set(err, BGD_DAMAGED, "the file is empty, expected a model file");
+    if (!code)
+        code = model_parse(file.data, file.size, model, err);
+    if (code) {
+        free(file.data);
+        return err_prefix(err, "%s: ", path);
     }
-    if (st.st_size == 0) {
-        err_set(err, BGD_DAMAGED, "%s: the file is empty, expected a model file", path);
-        goto fail;
-    }
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED) {
-        err_set(err, BGD_UNREADABLE, "%s: %s", path, strerror(errno));
-        goto fail;
-    }
-    if (model_parse(map, (size_t)st.st_size, model, err)) {
-        err_prefix(err, "%s: ", path);
-        goto fail;
-    }
-    (*model)->mapped = true;
-    close(fd);
+    (*model)->owned = file.data;
     return 0;
-fail:
-    if (map != MAP_FAILED)
-        munmap(map, (size_t)st.st_size);
-    close(fd);
-    return err->code;
 }
 
 void bgd_model_close(struct bgd_model *model)
@@ -324,8 +330,7 @@ void bgd_model_close(struct bgd_model *model)
     if (!model)
         return;
     meta_free(&model->meta);
-    if (model->mapped)
-        munmap((void *)(uintptr_t)model->bytes, model->size);
+    free(model->owned);
     free(model);
 }
 

@@ -1,4 +1,4 @@
-/* A model file, mapped and validated. After model_parse has accepted it, every index, size and shape in it can be trusted. */
+/* A model file, read and validated. After model_parse has accepted it, every index, size and shape in it can be trusted. */
 #ifndef BGD_MODEL_H
 #define BGD_MODEL_H
 
@@ -15,7 +15,7 @@ struct bgd_model {
     struct meta meta;
     const uint8_t *bytes;
     size_t size;
-    bool mapped; /* bytes are ours to unmap */
+    void *owned; /* bytes, if they are ours to free */
 };
 
 /* Validates `size` bytes at `bytes` (8-byte aligned), which must outlive the model. bgd_model_close releases it. */

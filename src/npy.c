@@ -137,7 +137,9 @@ int npy_write(const char *path, uint32_t ndim, const uint64_t *dims, const float
     int used = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
     for (uint32_t i = 0; i < ndim; i++) {
         used += snprintf(header + used, sizeof header - (size_t)used, "%llu%s", (unsigned long long)dims[i],
-                         i + 1 < ndim ? ", " : ndim == 1 ? "," : "");
+                         i + 1 < ndim ? ", "
+                         : ndim == 1  ? ","
+                                      : "");
         count *= dims[i];
     }
     used += snprintf(header + used, sizeof header - (size_t)used, "), }");

@@ -1,8 +1,8 @@
 /*
- * The inside of backend_onednn: a graph turned into a list of oneDNN primitives.
+ * The inside of backend_onednn: a graph turned into a list of oneDNN primitives, and loops of our own between them.
  *
  * onednn_network.c holds the list, its blocks of memory and its constants; onednn_ops.c turns each op into steps of the
- * list, fusing what oneDNN can fuse; backend_onednn.c runs it.
+ * list, fusing what oneDNN can fuse; onednn_loops.c has the loops; backend_onednn.c runs it.
  */
 #ifndef BGD_ONEDNN_H
 #define BGD_ONEDNN_H
@@ -12,7 +12,7 @@
 #include <dnnl.h>
 
 #define NONE UINT32_MAX
-#define STEP_ARGS_MAX 4
+#define STEP_ARGS_MAX 9 /* concat: 8 inputs and the output */
 
 /* A place for data: in the arena (span), or bound to a graph input or output (a span of 0 bytes). */
 struct block {
@@ -26,8 +26,25 @@ struct arg {
     dnnl_memory_t constant; /* shared by all execs, read only; owned by the network */
 };
 
+/* One op as a loop of ours over a tile; see onednn_loops.c. */
+struct loop {
+    void (*run)(const struct loop *loop, const float *const *sources, float *target, float *scratch);
+    const struct bgd_format_op *op;
+    uint32_t tile;
+    struct shape in[8], out;
+    uint32_t block;       /* channels lie in blocks of so many (of the first input and the output; others are dense) */
+    void *tables;         /* of high_pass; owned */
+    size_t scratch_bytes; /* that run needs */
+};
+
+/* NULL when memory ran out. `op` is borrowed. */
+struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
+                                uint32_t block);
+void onednn_loop_destroy(struct loop *loop);
+
 struct step {
-    dnnl_primitive_t primitive;
+    dnnl_primitive_t primitive; /* or */
+    struct loop *loop;          /* whose args are its sources, then its target */
     struct arg args[STEP_ARGS_MAX];
     uint32_t n_args;
 };
@@ -78,6 +95,9 @@ uint32_t onednn_add_block(struct builder *b, const dnnl_memory_desc_t *desc);
 /* Appends the step of `pd`, and widens the lives of the blocks that it touches. The network then owns the args' constants,
  * in failure too. */
 int onednn_add_step(struct builder *b, const_dnnl_primitive_desc_t pd, const struct arg *args, uint32_t n_args);
+
+/* Appends the step of a loop (taken over; NULL is an error), likewise. */
+int onednn_add_loop(struct builder *b, struct loop *loop, const struct arg *args, uint32_t n_args);
 
 /* The block of `from`'s data in layout `desc`: itself, or a new one behind a reorder step. NONE and an error on failure. */
 uint32_t onednn_in_layout(struct builder *b, uint32_t from, const dnnl_memory_desc_t *desc);

@@ -16,14 +16,40 @@ static uint32_t sole_reader(const struct builder *b, uint32_t value, enum bgd_op
     return b->model->ops[op].code == code ? op : NONE;
 }
 
-/* The value of the relu that follows, marked as done, or `value` itself. */
-static uint32_t take_relu(struct builder *b, uint32_t value, dnnl_post_ops_t post)
+/* An activation as oneDNN has it: scale * f(x), f with its alpha. */
+struct activation {
+    enum bgd_op code;
+    dnnl_alg_kind_t kind;
+    float alpha, scale;
+};
+
+static const struct activation activations[] = {
+    {BGD_OP_RELU, dnnl_eltwise_relu, 0, 1},
+    {BGD_OP_SIGMOID, dnnl_eltwise_logistic, 0, 1},
+    {BGD_OP_SILU, dnnl_eltwise_swish, 1, 1},
+    {BGD_OP_SELU, dnnl_eltwise_elu, 1.67326324235437728481f, 1.05070098735548049342f},
+};
+
+static const struct activation *find_activation(uint32_t code)
 {
-    uint32_t relu = sole_reader(b, value, BGD_OP_RELU);
-    if (relu == NONE || dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f))
-        return value;
-    b->done[relu] = true;
-    return model_op_value(b->model, relu);
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (activations[i].code == code)
+            return &activations[i];
+    return NULL;
+}
+
+/* The value of the activation that follows, marked as done, or `value` itself. */
+static uint32_t take_activation(struct builder *b, uint32_t value, dnnl_post_ops_t post)
+{
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        const struct activation *a = &activations[i];
+        uint32_t op = sole_reader(b, value, a->code);
+        if (op == NONE || dnnl_post_ops_append_eltwise(post, a->scale, a->kind, a->alpha, 0.0f))
+            continue;
+        b->done[op] = true;
+        return model_op_value(b->model, op);
+    }
+    return value;
 }
 
 /*
@@ -38,6 +64,9 @@ static uint32_t find_residual(const struct builder *b, uint32_t value, uint32_t 
         return NONE;
     const struct bgd_format_op *op = &b->model->ops[*add];
     uint32_t residual = op->inputs[0] == value ? op->inputs[1] : op->inputs[0];
+    struct shape a = model_shape(b->model, value), c = model_shape(b->model, residual);
+    if (a.c != c.c || a.h != c.h || a.w != c.w)
+        return NONE; /* a repeated operand is a loop's work */
     uint32_t block = b->value_block[residual];
     if (residual < h->n_inputs || block == NONE || block == source_block)
         return NONE;
@@ -171,14 +200,15 @@ static int build_conv(struct builder *b, uint32_t index)
     dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
     if (status)
         goto done;
+    value = take_activation(b, value, post);
     uint32_t add, residual = find_residual(b, value, source, &add);
     if (residual != NONE && dnnl_post_ops_append_sum(post, 1.0f) == dnnl_success) {
         b->done[add] = true;
         value = model_op_value(b->model, add);
+        value = take_activation(b, value, post);
     } else {
         residual = NONE;
     }
-    value = take_relu(b, value, post);
     if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) || (status = plan_conv(b, index, first, side, attr, &pd)))
         goto done;
     if (side && is_plain_loop(pd)) {
@@ -238,7 +268,7 @@ static int build_dense(struct builder *b, uint32_t index)
     dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
     if (status)
         goto done;
-    value = take_relu(b, value, post);
+    value = take_activation(b, value, post);
     if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) ||
         (status = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &source_desc, &weight_desc, &bias_desc,
                                                        &flat)) ||
@@ -273,12 +303,14 @@ static dnnl_status_t describe_plain(const struct bgd_format_op *op, struct shape
                                     const dnnl_memory_desc_t *any_target, union op_desc *desc)
 {
     const struct bgd_window *w = &op->window;
+    const struct activation *activation = find_activation(op->code);
     const dnnl_prop_kind_t forward = dnnl_forward_inference;
-    switch ((enum bgd_op)op->code) {
-    case BGD_OP_RELU: return dnnl_eltwise_forward_desc_init(&desc->eltwise, forward, dnnl_eltwise_relu, source, 0, 0);
-    case BGD_OP_SIGMOID: return dnnl_eltwise_forward_desc_init(&desc->eltwise, forward, dnnl_eltwise_logistic, source, 0, 0);
+    if (activation)
+        return dnnl_eltwise_forward_desc_init(&desc->eltwise, forward, activation->kind, source, activation->alpha, 0);
+    switch (op->code) {
     case BGD_OP_SOFTMAX: return dnnl_softmax_forward_desc_init(&desc->softmax, forward, source, 1);
     case BGD_OP_ADD: return dnnl_binary_desc_init(&desc->binary, dnnl_binary_add, source, source, source);
+    case BGD_OP_MUL: return dnnl_binary_desc_init(&desc->binary, dnnl_binary_mul, source, source, source);
     case BGD_OP_MAX_POOL: {
         const dnnl_dims_t strides = {w->stride_h, w->stride_w}, kernel = {w->kernel_h, w->kernel_w},
                           before = {w->pad_top, w->pad_left}, after = {w->pad_bottom, w->pad_right};
@@ -290,24 +322,47 @@ static dnnl_status_t describe_plain(const struct bgd_format_op *op, struct shape
         return dnnl_pooling_forward_desc_init(&desc->pooling, forward, dnnl_pooling_avg_exclude_padding, source, any_target,
                                               strides, kernel, none, none);
     }
-    case BGD_OP_CONV:
-    case BGD_OP_DENSE: break;
+    default: return dnnl_unimplemented;
     }
-    return dnnl_unimplemented;
+}
+
+/* A scale that an activation by itself has and its primitive has not. */
+static dnnl_status_t add_scale(const struct bgd_format_op *op, dnnl_primitive_attr_t attr)
+{
+    const struct activation *activation = find_activation(op->code);
+    dnnl_post_ops_t post = NULL;
+    if (!activation || activation->scale == 1)
+        return dnnl_success;
+    dnnl_status_t status = dnnl_post_ops_create(&post);
+    if (!status)
+        status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_linear, activation->scale, 0.0f);
+    if (!status)
+        status = dnnl_primitive_attr_set_post_ops(attr, post);
+    dnnl_post_ops_destroy(post);
+    return status;
 }
 
 /* The value in a layout that all primitives know: as it is, or reordered to nhwc. A side view's layout is none of them: pools
  * fall back to slow loops, and with channels padded to a block (AVX2) the sigmoid of oneDNN 2.6 is wrong, as it takes n to be
  * outermost. */
+static const dnnl_format_tag_t usual_tags[] = {dnnl_nchw, dnnl_nhwc, dnnl_nChw8c, dnnl_nChw16c};
+
+/* Which of them block `block` of `value` has, or dnnl_format_tag_undef. */
+static dnnl_format_tag_t usual_tag(const struct builder *b, uint32_t value, uint32_t block)
+{
+    for (size_t i = 0; i < sizeof usual_tags / sizeof usual_tags[0]; i++) {
+        const dnnl_memory_desc_t desc = onednn_desc(b, value, usual_tags[i]);
+        if (dnnl_memory_desc_equal(&b->net->blocks[block].desc, &desc))
+            return usual_tags[i];
+    }
+    return dnnl_format_tag_undef;
+}
+
 static uint32_t in_usual_layout(struct builder *b, uint32_t value)
 {
-    static const dnnl_format_tag_t usual[] = {dnnl_nchw, dnnl_nhwc, dnnl_nChw8c, dnnl_nChw16c};
     uint32_t block = b->value_block[value];
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
-        const dnnl_memory_desc_t desc = onednn_desc(b, value, usual[i]);
-        if (dnnl_memory_desc_equal(&b->net->blocks[block].desc, &desc))
-            return block;
-    }
+    if (usual_tag(b, value, block) != dnnl_format_tag_undef)
+        return block;
     const dnnl_memory_desc_t nhwc = onednn_desc(b, value, dnnl_nhwc);
     return onednn_in_layout(b, block, &nhwc);
 }
@@ -316,13 +371,13 @@ static int build_plain(struct builder *b, uint32_t index)
 {
     const struct bgd_format_op *op = &b->model->ops[index];
     uint32_t value = model_op_value(b->model, index), source = in_usual_layout(b, op->inputs[0]), other = NONE, target;
-    bool add = op->code == BGD_OP_ADD;
+    bool two = op->n_inputs == 2;
     b->done[index] = true;
     if (source == NONE)
         return b->err->code;
     const dnnl_memory_desc_t source_desc = b->net->blocks[source].desc;
     const dnnl_memory_desc_t any_target = onednn_desc(b, value, dnnl_format_tag_any);
-    if (add && (other = onednn_in_layout(b, b->value_block[op->inputs[1]], &source_desc)) == NONE)
+    if (two && (other = onednn_in_layout(b, b->value_block[op->inputs[1]], &source_desc)) == NONE)
         return b->err->code;
 
     dnnl_primitive_attr_t attr = onednn_attr();
@@ -331,7 +386,7 @@ static int build_plain(struct builder *b, uint32_t index)
     int code = 0;
     dnnl_status_t status =
         attr ? describe_plain(op, model_shape(b->model, op->inputs[0]), &source_desc, &any_target, &desc) : dnnl_out_of_memory;
-    if (!status)
+    if (!status && !(status = add_scale(op, attr)))
         status = dnnl_primitive_desc_create(&pd, &desc, attr, b->net->engine, NULL);
     if (status) {
         code = onednn_failed(status, op_info(op->code)->name, b->err);
@@ -339,8 +394,8 @@ static int build_plain(struct builder *b, uint32_t index)
         code = b->err->code;
     } else {
         const struct arg args[] = {
-            {add ? DNNL_ARG_SRC_0 : DNNL_ARG_SRC, source, NULL}, {DNNL_ARG_DST, target, NULL}, {DNNL_ARG_SRC_1, other, NULL}};
-        code = onednn_add_step(b, pd, args, add ? 3 : 2);
+            {two ? DNNL_ARG_SRC_0 : DNNL_ARG_SRC, source, NULL}, {DNNL_ARG_DST, target, NULL}, {DNNL_ARG_SRC_1, other, NULL}};
+        code = onednn_add_step(b, pd, args, two ? 3 : 2);
         b->value_block[value] = target;
     }
     dnnl_primitive_attr_destroy(attr);
@@ -348,11 +403,85 @@ static int build_plain(struct builder *b, uint32_t index)
     return code;
 }
 
-int onednn_build_op(struct builder *b, uint32_t op)
+/* ------------------------------------------------------------ loops of ours */
+
+static uint32_t channel_block(dnnl_format_tag_t tag, uint32_t channels)
 {
-    if (b->model->ops[op].code == BGD_OP_CONV)
-        return build_conv(b, op);
-    if (b->model->ops[op].code == BGD_OP_DENSE)
-        return build_dense(b, op);
-    return build_plain(b, op);
+    return tag == dnnl_nchw ? 1 : tag == dnnl_nhwc ? channels : tag == dnnl_nChw8c ? 8 : 16;
+}
+
+/* The layout of a loop's first input and output: what the input has, if the loop can work in it. */
+static dnnl_format_tag_t loop_tag(const struct builder *b, const struct bgd_format_op *op)
+{
+    uint32_t first = op->inputs[0];
+    dnnl_format_tag_t tag = usual_tag(b, first, b->value_block[first]);
+    switch (op->code) {
+    case BGD_OP_ADD:
+    case BGD_OP_MUL:
+    case BGD_OP_UPSAMPLE: return tag == dnnl_format_tag_undef ? dnnl_nhwc : tag;
+    case BGD_OP_CONCAT: /* blocks can follow each other only if all are full */
+        for (uint32_t i = 0; i < op->n_inputs; i++) {
+            uint32_t channels = model_shape(b->model, op->inputs[i]).c;
+            if (tag == dnnl_format_tag_undef || channels % channel_block(tag, channels))
+                return dnnl_nhwc;
+        }
+        return tag;
+    default: return dnnl_nchw;
+    }
+}
+
+static int build_loop(struct builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    uint32_t value = model_op_value(b->model, index);
+    struct shape shapes[8], out = model_shape(b->model, value);
+    struct arg args[STEP_ARGS_MAX];
+    dnnl_format_tag_t tag = loop_tag(b, op);
+    b->done[index] = true;
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        bool repeated = i > 0 && op->code != BGD_OP_CONCAT; /* and so dense */
+        const dnnl_memory_desc_t desc = onednn_desc(b, op->inputs[i], repeated ? dnnl_nchw : tag);
+        shapes[i] = model_shape(b->model, op->inputs[i]);
+        args[i] = (struct arg){0, onednn_in_layout(b, b->value_block[op->inputs[i]], &desc), NULL};
+        if (args[i].block == NONE)
+            return b->err->code;
+    }
+    const dnnl_memory_desc_t desc = onednn_desc(b, value, tag);
+    args[op->n_inputs] = (struct arg){0, onednn_add_block(b, &desc), NULL};
+    if (args[op->n_inputs].block == NONE)
+        return b->err->code;
+    b->value_block[value] = args[op->n_inputs].block;
+    return onednn_add_loop(b, onednn_loop_create(op, b->net->tile, shapes, out, channel_block(tag, out.c)), args,
+                           op->n_inputs + 1);
+}
+
+static bool same_shapes(const struct builder *b, const struct bgd_format_op *op)
+{
+    struct shape x = model_shape(b->model, op->inputs[0]), y = model_shape(b->model, op->inputs[1]);
+    return x.c == y.c && x.h == y.h && x.w == y.w;
+}
+
+int onednn_build_op(struct builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    switch ((enum bgd_op)op->code) {
+    case BGD_OP_CONV: return build_conv(b, index);
+    case BGD_OP_DENSE: return build_dense(b, index);
+    case BGD_OP_ADD:
+    case BGD_OP_MUL: return same_shapes(b, op) ? build_plain(b, index) : build_loop(b, index);
+    case BGD_OP_RELU:
+    case BGD_OP_SIGMOID:
+    case BGD_OP_SILU:
+    case BGD_OP_SELU:
+    case BGD_OP_SOFTMAX:
+    case BGD_OP_MAX_POOL:
+    case BGD_OP_GLOBAL_MEAN: return build_plain(b, index);
+    case BGD_OP_CONCAT:
+    case BGD_OP_UPSAMPLE:
+    case BGD_OP_ATTENTION:
+    case BGD_OP_QUANTILE_MASK:
+    case BGD_OP_DENOISE:
+    case BGD_OP_HIGH_PASS: return build_loop(b, index);
+    }
+    return err_set(b->err, BGD_DEVICE, "op code %u is not known to oneDNN's backend", op->code);
 }

@@ -3,15 +3,27 @@
 #include "bytes.h"
 #include "err.h"
 
+#define UNARY .n_inputs = 1, .n_inputs_most = 1
+#define BINARY .n_inputs = 2, .n_inputs_most = 2
+
 static const struct op_info table[] = {
-    [BGD_OP_CONV] = {.name = "conv", .n_inputs = 1, .n_tensors = 2, .window = true, .groups = true},
-    [BGD_OP_DENSE] = {.name = "dense", .n_inputs = 1, .n_tensors = 2},
-    [BGD_OP_RELU] = {.name = "relu", .n_inputs = 1},
-    [BGD_OP_SIGMOID] = {.name = "sigmoid", .n_inputs = 1},
-    [BGD_OP_SOFTMAX] = {.name = "softmax", .n_inputs = 1},
-    [BGD_OP_ADD] = {.name = "add", .n_inputs = 2},
-    [BGD_OP_MAX_POOL] = {.name = "max_pool", .n_inputs = 1, .window = true},
-    [BGD_OP_GLOBAL_MEAN] = {.name = "global_mean", .n_inputs = 1},
+    [BGD_OP_CONV] = {.name = "conv", UNARY, .n_tensors = 2, .window = true, .groups = true},
+    [BGD_OP_DENSE] = {.name = "dense", UNARY, .n_tensors = 2},
+    [BGD_OP_RELU] = {.name = "relu", UNARY},
+    [BGD_OP_SIGMOID] = {.name = "sigmoid", UNARY},
+    [BGD_OP_SOFTMAX] = {.name = "softmax", UNARY},
+    [BGD_OP_ADD] = {.name = "add", BINARY},
+    [BGD_OP_MAX_POOL] = {.name = "max_pool", UNARY, .window = true},
+    [BGD_OP_GLOBAL_MEAN] = {.name = "global_mean", UNARY},
+    [BGD_OP_SILU] = {.name = "silu", UNARY},
+    [BGD_OP_SELU] = {.name = "selu", UNARY},
+    [BGD_OP_MUL] = {.name = "mul", BINARY},
+    [BGD_OP_CONCAT] = {.name = "concat", .n_inputs = 2, .n_inputs_most = 8},
+    [BGD_OP_UPSAMPLE] = {.name = "upsample", UNARY, .scale = true},
+    [BGD_OP_ATTENTION] = {.name = "attention", .n_inputs = 3, .n_inputs_most = 3},
+    [BGD_OP_QUANTILE_MASK] = {.name = "quantile_mask", UNARY, .parameter_most = 1},
+    [BGD_OP_DENOISE] = {.name = "denoise", UNARY, .parameter_most = 1},
+    [BGD_OP_HIGH_PASS] = {.name = "high_pass", UNARY, .parameter_most = 1024},
 };
 
 const struct op_info *op_info(uint32_t code)
@@ -108,13 +120,67 @@ static int max_pool_shape(const struct bgd_window *w, struct shape in, struct sh
     return window_shape(w, in, in.c, out, err);
 }
 
-int op_shape(const struct bgd_format_op *op, const struct shape *inputs, const struct bgd_format_tensor *const *tensors,
-             struct shape *out, struct bgd_err *err)
+static bool same_shape(struct shape a, struct shape b)
 {
-    const struct op_info *info = op_info(op->code);
-    if (!info)
-        return err_set(err, BGD_DAMAGED, "op code %u is not in the list", op->code);
-    if (op->n_inputs != info->n_inputs || op->n_tensors != info->n_tensors)
+    return a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
+bool op_broadcasts(struct shape x, struct shape y)
+{
+    return same_shape(y, (struct shape){x.c, 1, 1}) || same_shape(y, (struct shape){1, x.h, x.w});
+}
+
+static int binary_shape(const char *name, const struct shape *inputs, struct shape *out, struct bgd_err *err)
+{
+    struct shape x = inputs[0], y = inputs[1];
+    if (!same_shape(x, y) && !op_broadcasts(x, y))
+        return err_set(err, BGD_DAMAGED,
+                       "%s of (%u, %u, %u) and (%u, %u, %u), expected the same shape, (%u, 1, 1) or (1, %u, %u)", name, x.c,
+                       x.h, x.w, y.c, y.h, y.w, x.c, x.h, x.w);
+    *out = x;
+    return 0;
+}
+
+static int concat_shape(const struct shape *inputs, uint32_t n, struct shape *out, struct bgd_err *err)
+{
+    *out = inputs[0];
+    for (uint32_t i = 1; i < n; i++) {
+        if (inputs[i].h != out->h || inputs[i].w != out->w)
+            return err_set(err, BGD_DAMAGED, "input %u is %ux%u, the first one %ux%u", i, inputs[i].h, inputs[i].w, out->h,
+                           out->w);
+        out->c += inputs[i].c; /* at most 8 of at most 65,536 */
+    }
+    return 0;
+}
+
+static int attention_shape(const struct shape *inputs, struct shape *out, struct bgd_err *err)
+{
+    for (int i = 1; i < 3; i++)
+        if (!same_shape(inputs[i], inputs[0]))
+            return err_set(err, BGD_DAMAGED, "input %d is (%u, %u, %u), the first one (%u, %u, %u)", i, inputs[i].c,
+                           inputs[i].h, inputs[i].w, inputs[0].c, inputs[0].h, inputs[0].w);
+    /* A matrix of rows x rows stands between them. */
+    if ((uint64_t)inputs[0].c * inputs[0].h > 4096)
+        return err_set(err, BGD_LIMIT, "%llu rows, at most 4096 attend to each other",
+                       (unsigned long long)inputs[0].c * inputs[0].h);
+    *out = inputs[0];
+    return 0;
+}
+
+/* The quantile's position is a float, as PyTorch's, which counts to 2^24. */
+static int quantile_mask_shape(struct shape in, struct shape *out, struct bgd_err *err)
+{
+    if (shape_size(in) > 1u << 24)
+        return err_set(err, BGD_LIMIT, "%llu values, a quantile is taken of at most %u", (unsigned long long)shape_size(in),
+                       1u << 24);
+    *out = in;
+    return 0;
+}
+
+/* Attributes that an op has must be in range, those that it has not must be 0. */
+static int attributes_check(const struct bgd_format_op *op, const struct op_info *info, struct bgd_err *err)
+{
+    if (op->n_inputs < info->n_inputs || op->n_inputs > info->n_inputs_most || op->n_tensors != info->n_tensors)
         return err_set(err, BGD_DAMAGED, "%s has %u inputs and %u tensors, expected %u and %u", info->name, op->n_inputs,
                        op->n_tensors, info->n_inputs, info->n_tensors);
     if (info->window ? window_check(&op->window, err) : 0)
@@ -123,23 +189,53 @@ int op_shape(const struct bgd_format_op *op, const struct shape *inputs, const s
         return err_set(err, BGD_DAMAGED, "%s has a window, expected none", info->name);
     if (!info->groups && op->groups != 0)
         return err_set(err, BGD_DAMAGED, "%s has %u groups, expected 0", info->name, op->groups);
+    if (info->scale ? op->scale < 2 || op->scale > 16 || op->align_corners > 1 : op->scale != 0 || op->align_corners != 0)
+        return err_set(err, BGD_DAMAGED, "%s has scale %u and align_corners %u, expected %s", info->name, op->scale,
+                       op->align_corners, info->scale ? "2..16 and 0 or 1" : "0 and 0");
+    if (!(op->parameter >= 0 && op->parameter <= info->parameter_most))
+        return err_set(err, BGD_DAMAGED, "%s has the parameter %g, expected 0..%g", info->name, (double)op->parameter,
+                       (double)info->parameter_most);
+    return 0;
+}
+
+int op_shape(const struct bgd_format_op *op, const struct shape *inputs, const struct bgd_format_tensor *const *tensors,
+             struct shape *out, struct bgd_err *err)
+{
+    const struct op_info *info = op_info(op->code);
+    if (!info)
+        return err_set(err, BGD_DAMAGED, "op code %u is not in the list", op->code);
+    if (attributes_check(op, info, err))
+        return err->code;
 
     switch ((enum bgd_op)op->code) {
     case BGD_OP_CONV: return conv_shape(op, inputs[0], tensors, out, err);
     case BGD_OP_DENSE: return dense_shape(inputs[0], tensors, out, err);
     case BGD_OP_RELU:
     case BGD_OP_SIGMOID:
-    case BGD_OP_SOFTMAX: *out = inputs[0]; return 0;
+    case BGD_OP_SOFTMAX:
+    case BGD_OP_SILU:
+    case BGD_OP_SELU:
+    case BGD_OP_DENOISE:
+    case BGD_OP_HIGH_PASS: *out = inputs[0]; return 0;
+    case BGD_OP_QUANTILE_MASK: return quantile_mask_shape(inputs[0], out, err);
     case BGD_OP_ADD:
-        if (memcmp(&inputs[0], &inputs[1], sizeof inputs[0]) != 0)
-            return err_set(err, BGD_DAMAGED, "adds (%u, %u, %u) to (%u, %u, %u), expected equal shapes", inputs[1].c,
-                           inputs[1].h, inputs[1].w, inputs[0].c, inputs[0].h, inputs[0].w);
-        *out = inputs[0];
-        return 0;
+    case BGD_OP_MUL: return binary_shape(info->name, inputs, out, err);
     case BGD_OP_MAX_POOL: return max_pool_shape(&op->window, inputs[0], out, err);
     case BGD_OP_GLOBAL_MEAN: *out = (struct shape){inputs[0].c, 1, 1}; return 0;
+    case BGD_OP_CONCAT: return concat_shape(inputs, op->n_inputs, out, err);
+    case BGD_OP_UPSAMPLE: /* no overflow: sides are at most 65,536; a value's own limits are checked where it is made */
+        *out = (struct shape){inputs[0].c, inputs[0].h * op->scale, inputs[0].w * op->scale};
+        return 0;
+    case BGD_OP_ATTENTION: return attention_shape(inputs, out, err);
     }
     return err_set(err, BGD_DAMAGED, "op code %u has no shape rule", op->code);
+}
+
+/* Multiply-accumulates of the matrix products that the high-pass amounts to: the frequencies of the disc there and back. */
+static uint64_t high_pass_macs(struct shape s, float radius)
+{
+    uint64_t frequencies = 2 * (uint64_t)radius;
+    return 4 * s.c * frequencies * ((uint64_t)s.h * s.w + frequencies * s.w);
 }
 
 uint64_t op_macs(const struct bgd_format_op *op, const struct shape *inputs, struct shape out)
@@ -148,5 +244,9 @@ uint64_t op_macs(const struct bgd_format_op *op, const struct shape *inputs, str
         return shape_size(out) * (inputs[0].c / op->groups) * op->window.kernel_h * op->window.kernel_w;
     if (op->code == BGD_OP_DENSE)
         return shape_size(inputs[0]) * out.c;
+    if (op->code == BGD_OP_ATTENTION) /* two products of (rows, rows) by (rows, w) */
+        return 2 * (uint64_t)out.c * out.h * shape_size(out);
+    if (op->code == BGD_OP_HIGH_PASS)
+        return high_pass_macs(out, op->parameter);
     return 0;
 }

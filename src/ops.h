@@ -15,11 +15,14 @@ static inline uint64_t shape_size(struct shape s)
 }
 
 struct op_info {
-    const char *name; /* "conv", ... */
-    uint32_t n_inputs;
+    const char *name;  /* "conv", ... */
+    uint32_t n_inputs; /* of concat: at least */
+    uint32_t n_inputs_most;
     uint32_t n_tensors;
-    bool window; /* has a window attribute */
+    bool window; /* has a window attribute; so for the others */
     bool groups;
+    bool scale;
+    float parameter_most; /* 0: it has none */
 };
 
 /* The table's entry, or NULL for a code that is not in the list. */
@@ -31,6 +34,9 @@ const struct op_info *op_info(uint32_t code);
  */
 int op_shape(const struct bgd_format_op *op, const struct shape *inputs, const struct bgd_format_tensor *const *tensors,
              struct shape *out, struct bgd_err *err);
+
+/* True if y is (c, 1, 1) or (1, h, w) of x: what add and mul repeat. (Not exclusive with being of the same shape.) */
+bool op_broadcasts(struct shape x, struct shape y);
 
 /* Multiply-accumulates for one picture; 0 for ops that have none to speak of. */
 uint64_t op_macs(const struct bgd_format_op *op, const struct shape *inputs, struct shape out);

@@ -3,10 +3,12 @@
 #include "err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +46,40 @@ static bool write_head(const struct results *results)
     return true;
 }
 
+/* Neither follows a link that somebody has put at PATH.part, nor waits for a FIFO's reader there, nor shares it. */
+static int open_part(struct results *results, struct bgd_err *err)
+{
+    int fd = open(results->part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    struct stat st;
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+        err_set(err, BGD_ARGUMENT, "%s: there is something that is no file", results->part);
+    else if (flock(fd, LOCK_EX | LOCK_NB))
+        err_set(err, BGD_WRITE, "%s: another run is writing it", results->part);
+    else if (ftruncate(fd, 0) == 0)
+        return fd;
+    else
+        write_failed(results, err);
+    close(fd);
+    return -1;
+}
+
+static int open_file(struct results *results, struct bgd_err *err)
+{
+    err->code = BGD_OK;
+    int fd = results->part ? open_part(results, err) : open(results->options.path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && (results->file = fdopen(fd, "w")))
+        return 0;
+    if (err->code)
+        return err->code;
+    bool ours = errno == ENOENT || errno == ENOTDIR || errno == EISDIR || errno == EACCES || errno == EROFS || errno == ELOOP;
+    err_set(err, ours ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", results_place(results), strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return err->code;
+}
+
 int results_open(const struct results_options *options, struct results **out, struct bgd_err *err)
 {
     *out = NULL;
@@ -52,14 +88,20 @@ int results_open(const struct results_options *options, struct results **out, st
         return err_set(err, BGD_MEMORY, "out of memory");
     results->options = *options;
     struct stat st;
-    bool in_part = options->path && (stat(options->path, &st) || S_ISREG(st.st_mode));
+    bool exists = options->path && stat(options->path, &st) == 0;
+    bool in_part = options->path && (!exists || S_ISREG(st.st_mode));
+    if (exists && S_ISDIR(st.st_mode)) {
+        err_set(err, BGD_ARGUMENT, "%s: a folder, expected a file to write", options->path);
+        goto fail;
+    }
     if (in_part && asprintf(&results->part, "%s.part", options->path) < 0) {
         results->part = NULL;
         err_set(err, BGD_MEMORY, "out of memory");
         goto fail;
     }
-    results->file = options->path ? fopen(results_place(results), "we") : stdout;
-    if (!results->file || !write_head(results)) {
+    if (options->path ? open_file(results, err) : (results->file = stdout, 0))
+        goto fail;
+    if (!write_head(results)) {
         write_failed(results, err);
         goto fail;
     }
@@ -82,8 +124,9 @@ void results_close(struct results *results)
 
 int results_finish(struct results *results, bool complete, struct bgd_err *err)
 {
-    if (fflush(results->file))
+    if (fflush(results->file) || ferror(results->file))
         return write_failed(results, err);
+    results->counts.safe = results->counts.rows;
     if (!results->part)
         return 0;
     /* A rename that survives a crash where the rows do not would look like a complete file. */
@@ -165,8 +208,7 @@ static void put_jsonl(const struct results *results, const struct flow_row *row)
             fprintf(file, "%s\"%s\":%.6f", comma, bgd_reason_name((enum bgd_reason)i), (double)row->result.reasons[i]);
             comma = ",";
         }
-        fprintf(file, "},\"width\":%u,\"height\":%u,\"format\":\"%s\"", row->width, row->height,
-                bgd_format_name(row->format));
+        fprintf(file, "},\"width\":%u,\"height\":%u,\"format\":\"%s\"", row->width, row->height, bgd_format_name(row->format));
     }
     if (*row->hash)
         fprintf(file, ",\"hash\":\"%s\"", row->hash);
@@ -201,7 +243,7 @@ static void put_csv_row(const struct results *results, const struct flow_row *ro
 
 #define REASONS_TEXT 128
 
-/* "text 97 %, not white 81 %": those of 0.5 and more, the strongest first; of a defective card at least the strongest. */
+/* "text 97 %, not white 81 %": those that hold, the strongest first; of a defective card at least the strongest. */
 static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
 {
     bool listed[BGD_REASONS] = {false};
@@ -213,7 +255,7 @@ static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
             if (!listed[i] && !isnan(row->result.reasons[i]) &&
                 (best < 0 || row->result.reasons[i] > row->result.reasons[best]))
                 best = i;
-        if (best < 0 || (row->result.reasons[best] < 0.5f && (n > 0 || !row->result.defective)))
+        if (best < 0 || (!row->result.holds[best] && (n > 0 || !row->result.defective)))
             return;
         listed[best] = true;
         int put = snprintf(text + used, REASONS_TEXT - used, "%s%s %.0f %%", n ? ", " : "",
@@ -230,8 +272,7 @@ static void put_name(FILE *file, const char *text)
         if (n == 0 || *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
             putc('?', file);
             s += n ? n : 1;
-        }
-        else
+        } else
             for (; n > 0; n--)
                 putc(*s++, file);
     }
@@ -265,12 +306,11 @@ static void count(struct results_counts *counts, const struct flow_row *row)
     counts->rows++;
     if (row->code) {
         counts->errors++;
-        counts->missing += row->code == BGD_MISSING;
         return;
     }
     (*(row->result.defective ? &counts->defective : &counts->clean))++;
     for (int i = 0; i < BGD_REASONS; i++)
-        counts->reasons[i] += row->result.reasons[i] >= 0.5f;
+        counts->reasons[i] += row->result.holds[i];
 }
 
 int results_add(void *user, const struct flow_row *row, struct bgd_err *err)
@@ -286,5 +326,7 @@ int results_add(void *user, const struct flow_row *row, struct bgd_err *err)
     /* Whoever reads a pipe gets each row as soon as there is nothing more to send with it. */
     if ((!row->more && fflush(results->file)) || ferror(results->file))
         return write_failed(results, err);
+    if (!row->more)
+        results->counts.safe = results->counts.rows;
     return 0;
 }

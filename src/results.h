@@ -30,15 +30,16 @@ struct results_options {
 
 struct results_counts {
     uint64_t rows, clean, defective, errors;
-    uint64_t reasons[BGD_REASONS]; /* rows whose P(reason) is 0.5 or more */
-    uint64_t missing;              /* of the errors, files that are not there */
+    uint64_t reasons[BGD_REASONS]; /* rows for which the reason holds */
+    uint64_t safe;                 /* rows that have left the program's buffer: those that stand if the run ends here */
 };
 
 struct results;
 
 /*
- * Rows for `path` go to PATH.part, which results_finish renames: a file called `path` is always complete. What is no
- * regular file (/dev/null, a pipe) is written as it is. BGD_WRITE names the file.
+ * Rows for `path` go to PATH.part, which results_finish renames: a file called `path` is always complete. PATH.part is locked
+ * meanwhile: a second run with the same output is refused. What is no regular file (/dev/null, a pipe) is written as it is.
+ * BGD_ARGUMENT: `path` is a folder, or in none, or may not be written; BGD_WRITE: everything else. Both name the file.
  */
 int results_open(const struct results_options *options, struct results **results, struct bgd_err *err);
 

@@ -11,17 +11,24 @@
 
 /* ---------------------------------------------------------------- cards */
 
+struct thumb {
+    uint8_t *rgb; /* (height, width, 3); NULL when there was no picture */
+    int width, height;
+};
+
+enum { CARD, MASK, JUDGED, THUMBS };
+
 struct card {
     char *name;
     char *error; /* NULL when there is a result */
-    uint8_t *thumb; /* (height, width, 3); NULL when there was no picture */
-    int width, height;
+    struct thumb thumbs[THUMBS];
     struct bgd_result result;
 };
 
 struct sheet {
     struct card cards[SHEET_CARDS_MAX];
     uint32_t n;
+    bool cut_out; /* mask and judged stand beside each card */
 };
 
 int sheet_open(struct sheet **sheet, struct bgd_err *err)
@@ -34,7 +41,8 @@ static void clear(struct card *card)
 {
     free(card->name);
     free(card->error);
-    free(card->thumb);
+    for (int i = 0; i < THUMBS; i++)
+        free(card->thumbs[i].rgb);
     *card = (struct card){0};
 }
 
@@ -70,13 +78,13 @@ static double weight(const struct overlap *o, uint32_t at)
 }
 
 /* The mean of the source pixels under each output pixel, weighted by area. */
-static void shrink(const struct bgd_image *image, struct card *card)
+static void shrink(const struct bgd_image *image, struct thumb *thumb)
 {
-    uint8_t *out = card->thumb;
-    for (uint32_t y = 0; y < (uint32_t)card->height; y++) {
-        struct overlap rows = overlap_at(y, (uint32_t)card->height, image->height);
-        for (uint32_t x = 0; x < (uint32_t)card->width; x++, out += 3) {
-            struct overlap columns = overlap_at(x, (uint32_t)card->width, image->width);
+    uint8_t *out = thumb->rgb;
+    for (uint32_t y = 0; y < (uint32_t)thumb->height; y++) {
+        struct overlap rows = overlap_at(y, (uint32_t)thumb->height, image->height);
+        for (uint32_t x = 0; x < (uint32_t)thumb->width; x++, out += 3) {
+            struct overlap columns = overlap_at(x, (uint32_t)thumb->width, image->width);
             double sum[3] = {0}, area = 0;
             for (uint32_t i = rows.first; i <= rows.last; i++)
                 for (uint32_t j = columns.first; j <= columns.last; j++) {
@@ -97,38 +105,41 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
-/* The largest size with the picture's aspect that fits the box. */
-static int make_thumb(const struct bgd_image *image, struct card *card)
+/* The largest size with the picture's aspect, or with that of the card whose mask it is (NULL: of none), that fits the box. */
+static int make_thumb(const struct bgd_image *image, const struct bgd_image *card, struct thumb *thumb)
 {
-    double scale = fmin((double)SHEET_THUMB_WIDTH / image->width, (double)SHEET_THUMB_HEIGHT / image->height);
-    card->width = max_int(1, (int)(image->width * scale + 0.5));
-    card->height = max_int(1, (int)(image->height * scale + 0.5));
-    card->thumb = malloc((size_t)card->width * (size_t)card->height * 3);
-    if (!card->thumb)
+    if (!image || image->width == 0 || image->height == 0)
+        return 0;
+    const struct bgd_image *like = card && card->width && card->height ? card : image;
+    double scale = fmin((double)SHEET_THUMB_WIDTH / like->width, (double)SHEET_THUMB_HEIGHT / like->height);
+    thumb->width = max_int(1, (int)(like->width * scale + 0.5));
+    thumb->height = max_int(1, (int)(like->height * scale + 0.5));
+    thumb->rgb = malloc((size_t)thumb->width * (size_t)thumb->height * 3);
+    if (!thumb->rgb)
         return BGD_MEMORY;
-    shrink(image, card);
+    shrink(image, thumb);
     return 0;
 }
 
-int sheet_add(struct sheet *sheet, const char *name, const struct bgd_image *image, const struct bgd_result *result,
-              const char *error, struct bgd_err *err)
+int sheet_add(struct sheet *sheet, const struct sheet_card *source, struct bgd_err *err)
 {
     if (sheet->n == SHEET_CARDS_MAX)
-        return err_set(err, BGD_LIMIT, "%s: a contact sheet holds %u cards at the most", name, SHEET_CARDS_MAX);
-    struct card card = {.name = strdup(name)};
-    if (!card.name)
+        return err_set(err, BGD_LIMIT, "%s: a contact sheet holds %u cards at the most", source->name, SHEET_CARDS_MAX);
+    struct card card = {.name = strdup(source->name)};
+    if (!card.name || make_thumb(source->image, NULL, &card.thumbs[CARD]) ||
+        make_thumb(source->mask, source->image, &card.thumbs[MASK]) ||
+        make_thumb(source->judged, source->image, &card.thumbs[JUDGED]))
         goto fail;
-    if (image && image->width && image->height && make_thumb(image, &card))
+    if (source->result)
+        card.result = *source->result;
+    else if (!(card.error = strdup(source->error ? source->error : "")))
         goto fail;
-    if (result)
-        card.result = *result;
-    else if (!(card.error = strdup(error ? error : "")))
-        goto fail;
+    sheet->cut_out = sheet->cut_out || source->mask;
     sheet->cards[sheet->n++] = card;
     return 0;
 fail:
     clear(&card);
-    return err_set(err, BGD_MEMORY, "%s: out of memory for its place on the contact sheet", name);
+    return err_set(err, BGD_MEMORY, "%s: out of memory for its place on the contact sheet", source->name);
 }
 
 /* ---------------------------------------------------------------- canvas */
@@ -139,17 +150,17 @@ struct canvas {
 };
 
 enum colour { /* 0xrrggbb */
-    PAPER = 0xf3f5f7,
-    PANEL = 0xffffff,
-    EDGE = 0xdce0e5,
-    FRAME = 0xc9ced5,
-    INK = 0x1c2330,
-    SOFT = 0x6a7381,
-    TRACK = 0xeceff2,
-    BAR = 0xa9b2be,
-    GREEN = 0x1b7f4d,
-    RED = 0xc92a37,
-    GREY = 0x77808d,
+              PAPER = 0xf3f5f7,
+              PANEL = 0xffffff,
+              EDGE = 0xdce0e5,
+              FRAME = 0xc9ced5,
+              INK = 0x1c2330,
+              SOFT = 0x6a7381,
+              TRACK = 0xeceff2,
+              BAR = 0xa9b2be,
+              GREEN = 0x1b7f4d,
+              RED = 0xc92a37,
+              GREY = 0x77808d,
 };
 
 static void blend(struct canvas *canvas, int x, int y, enum colour colour, float alpha)
@@ -176,12 +187,11 @@ static void fill(struct canvas *canvas, int x, int y, int width, int height, int
         }
 }
 
-static void copy(struct canvas *canvas, int x, int y, const struct card *card)
+static void copy(struct canvas *canvas, int x, int y, const struct thumb *thumb)
 {
-    size_t row = (size_t)card->width * 3;
-    for (int i = 0; i < card->height; i++)
-        memcpy(canvas->rgb + ((size_t)(y + i) * (size_t)canvas->width + (size_t)x) * 3,
-               card->thumb + (size_t)i * row, row);
+    size_t row = (size_t)thumb->width * 3;
+    for (int i = 0; i < thumb->height; i++)
+        memcpy(canvas->rgb + ((size_t)(y + i) * (size_t)canvas->width + (size_t)x) * 3, thumb->rgb + (size_t)i * row, row);
 }
 
 /* ---------------------------------------------------------------- text */
@@ -254,14 +264,12 @@ static int draw(struct canvas *canvas, const struct font *font, int x, int y, en
     return x;
 }
 
-static int draw_text(struct canvas *canvas, const struct font *font, int x, int y, enum colour colour,
-                     const char *text)
+static int draw_text(struct canvas *canvas, const struct font *font, int x, int y, enum colour colour, const char *text)
 {
     return draw(canvas, font, x, y, colour, text, text + strlen(text));
 }
 
-static void draw_right(struct canvas *canvas, const struct font *font, int x, int y, enum colour colour,
-                       const char *text)
+static void draw_right(struct canvas *canvas, const struct font *font, int x, int y, enum colour colour, const char *text)
 {
     draw_text(canvas, font, x - text_width(font, text), y, colour, text);
 }
@@ -286,8 +294,8 @@ static const char *tail_that_fits(const struct font *font, const char *text, int
 }
 
 /* Draws as much as fits; of more, the start and the end with an ellipsis between: names of a catalogue differ there. */
-static void draw_ellipsised(struct canvas *canvas, const struct font *font, int x, int y, int width,
-                            enum colour colour, const char *text)
+static void draw_ellipsised(struct canvas *canvas, const struct font *font, int x, int y, int width, enum colour colour,
+                            const char *text)
 {
     static const char ellipsis[] = "…";
     if (text_width(font, text) <= width) {
@@ -301,8 +309,8 @@ static void draw_ellipsised(struct canvas *canvas, const struct font *font, int 
 }
 
 /* Draws at most `lines` lines, broken at a space where there is one. The last takes what is left, ellipsised. */
-static void draw_wrapped(struct canvas *canvas, const struct font *font, int x, int y, int width, int lines,
-                         enum colour colour, const char *text)
+static void draw_wrapped(struct canvas *canvas, const struct font *font, int x, int y, int width, int lines, enum colour colour,
+                         const char *text)
 {
     for (; lines > 1 && text_width(font, text) > width; lines--, y += font->height) {
         const char *end = head_that_fits(font, text, width);
@@ -332,15 +340,29 @@ enum {
     BARS_TOP = NAME_TOP + 27,
     BAR_STEP = 20,
     BAR_LEFT = 116,
-    BAR_WIDTH = INNER - BAR_LEFT - 46,
+    BAR_RIGHT = 46,
     BAR_HEIGHT = 6,
     PANEL_WIDTH = INNER + 2 * PAD,
     PANEL_HEIGHT = BARS_TOP + BGD_REASONS * BAR_STEP + PAD - 2,
 };
 
-/* Few cards stand in one row; more in rows of four to six, whichever leaves the fewest places empty. */
-static int choose_columns(int n)
+/* Of what a panel holds: one thumbnail, or three. */
+static int inner_width(const struct sheet *sheet)
 {
+    return INNER + (sheet->cut_out ? (THUMBS - 1) * (INNER + PAD) : 0);
+}
+
+static int panel_width(const struct sheet *sheet)
+{
+    return inner_width(sheet) + 2 * PAD;
+}
+
+/* Few cards stand in one row; more in rows of four to six, whichever leaves the fewest places empty. */
+static int choose_columns(const struct sheet *sheet)
+{
+    int n = (int)sheet->n;
+    if (sheet->cut_out) /* wide panels */
+        return n < 2 ? n : 2;
     if (n <= 6)
         return n;
     int best = 6;
@@ -355,19 +377,31 @@ static void percent(char text[8], float share)
     snprintf(text, 8, "%.0f%%", (double)fminf(fmaxf(share, 0), 1) * 100);
 }
 
-static void draw_thumb(struct canvas *canvas, int x, int y, const struct card *card)
+static void draw_thumb(struct canvas *canvas, int x, int y, const struct thumb *thumb)
 {
-    if (!card->thumb) {
+    if (!thumb->rgb) {
         static const char none[] = "no picture";
         fill(canvas, x, y, INNER, SHEET_THUMB_HEIGHT, 0, TRACK);
         draw_text(canvas, &font_text, x + (INNER - text_width(&font_text, none)) / 2,
                   y + ((int)SHEET_THUMB_HEIGHT - font_text.height) / 2, SOFT, none);
         return;
     }
-    int left = x + (INNER - card->width) / 2;
-    int top = y + ((int)SHEET_THUMB_HEIGHT - card->height) / 2;
-    fill(canvas, left - 1, top - 1, card->width + 2, card->height + 2, 0, FRAME); /* white cards end at this line */
-    copy(canvas, left, top, card);
+    int left = x + (INNER - thumb->width) / 2;
+    int top = y + ((int)SHEET_THUMB_HEIGHT - thumb->height) / 2;
+    fill(canvas, left - 1, top - 1, thumb->width + 2, thumb->height + 2, 0, FRAME); /* white cards end at this line */
+    copy(canvas, left, top, thumb);
+}
+
+/* The card alone, or the card, its mask and what was judged, those with a caption where the card has its verdict. */
+static void draw_thumbs(struct canvas *canvas, int x, int y, const struct card *card)
+{
+    static const char *const captions[] = {NULL, "main object (white)", "background that was judged"};
+    draw_thumb(canvas, x, y, &card->thumbs[CARD]);
+    for (int i = MASK; i < THUMBS && card->thumbs[i].rgb; i++) {
+        x += INNER + PAD;
+        draw_thumb(canvas, x, y, &card->thumbs[i]);
+        draw_ellipsised(canvas, &font_text, x, y + BAND_TOP - PAD + (BAND - font_text.height) / 2, INNER, SOFT, captions[i]);
+    }
 }
 
 static void draw_band(struct canvas *canvas, int x, int y, const struct card *card)
@@ -376,8 +410,7 @@ static void draw_band(struct canvas *canvas, int x, int y, const struct card *ca
     enum colour colour = card->error ? GREY : result->defective ? RED : GREEN;
     fill(canvas, x, y, INNER, BAND, 6, colour);
     int text_top = y + (BAND - font_bold.height) / 2;
-    draw_text(canvas, &font_bold, x + 10, text_top, PANEL,
-              card->error ? "error" : result->defective ? "defective" : "clean");
+    draw_text(canvas, &font_bold, x + 10, text_top, PANEL, card->error ? "error" : result->defective ? "defective" : "clean");
     if (card->error)
         return;
     char score[8];
@@ -385,38 +418,39 @@ static void draw_band(struct canvas *canvas, int x, int y, const struct card *ca
     draw_right(canvas, &font_bold, x + INNER - 10, text_top, PANEL, score);
 }
 
-static void draw_bar(struct canvas *canvas, int x, int y, enum bgd_reason reason, float share)
+static void draw_bar(struct canvas *canvas, int x, int y, int width, enum bgd_reason reason, const struct bgd_result *result)
 {
     char label[32], value[8];
+    float share = result->reasons[reason];
     snprintf(label, sizeof label, "%s", bgd_reason_name(reason));
     for (char *p = label; *p; p++)
         if (*p == '_')
             *p = ' ';
     percent(value, share);
-    bool strong = share >= 0.5f;
+    bool strong = result->holds[reason];
     const struct font *font = strong ? &font_bold : &font_text;
     int bar_top = y + (font->height - BAR_HEIGHT) / 2 + 1;
-    int length = (int)(fminf(fmaxf(share, 0), 1) * BAR_WIDTH + 0.5f);
+    int most = width - BAR_LEFT - BAR_RIGHT, length = (int)(fminf(fmaxf(share, 0), 1) * (float)most + 0.5f);
     draw_text(canvas, font, x, y, strong ? INK : SOFT, label);
-    fill(canvas, x + BAR_LEFT, bar_top, BAR_WIDTH, BAR_HEIGHT, BAR_HEIGHT / 2, TRACK);
+    fill(canvas, x + BAR_LEFT, bar_top, most, BAR_HEIGHT, BAR_HEIGHT / 2, TRACK);
     fill(canvas, x + BAR_LEFT, bar_top, length, BAR_HEIGHT, BAR_HEIGHT / 2, strong ? RED : BAR);
-    draw_right(canvas, font, x + INNER, y, strong ? RED : SOFT, value);
+    draw_right(canvas, font, x + width, y, strong ? RED : SOFT, value);
 }
 
-static void draw_card(struct canvas *canvas, int x, int y, const struct card *card)
+static void draw_card(struct canvas *canvas, int x, int y, const struct sheet *sheet, const struct card *card)
 {
-    fill(canvas, x, y, PANEL_WIDTH, PANEL_HEIGHT, 10, EDGE);
-    fill(canvas, x + 1, y + 1, PANEL_WIDTH - 2, PANEL_HEIGHT - 2, 9, PANEL);
+    fill(canvas, x, y, panel_width(sheet), PANEL_HEIGHT, 10, EDGE);
+    fill(canvas, x + 1, y + 1, panel_width(sheet) - 2, PANEL_HEIGHT - 2, 9, PANEL);
     x += PAD;
-    draw_thumb(canvas, x, y + PAD, card);
+    draw_thumbs(canvas, x, y + PAD, card);
     draw_band(canvas, x, y + BAND_TOP, card);
-    draw_ellipsised(canvas, &font_text, x, y + NAME_TOP, INNER, INK, card->name);
-    int line = y + BARS_TOP;
+    int width = inner_width(sheet), line = y + BARS_TOP;
+    draw_ellipsised(canvas, &font_text, x, y + NAME_TOP, width, INK, card->name);
     if (card->error)
-        draw_wrapped(canvas, &font_text, x, line, INNER, BGD_REASONS, SOFT, card->error);
+        draw_wrapped(canvas, &font_text, x, line, width, BGD_REASONS, SOFT, card->error);
     for (int i = 0; i < BGD_REASONS && !card->error; i++)
         if (!isnan(card->result.reasons[i])) {
-            draw_bar(canvas, x, line, (enum bgd_reason)i, card->result.reasons[i]);
+            draw_bar(canvas, x, line, width, (enum bgd_reason)i, &card->result);
             line += BAR_STEP;
         }
 }
@@ -429,13 +463,13 @@ static void draw_header(struct canvas *canvas, const struct sheet *sheet, int co
         ++*(card->error ? &errors : card->result.defective ? &defective : &clean);
     }
     char line[96];
-    int used = snprintf(line, sizeof line, "%u %s, %u clean, %u defective", sheet->n, sheet->n == 1 ? "card" : "cards",
-                        clean, defective);
+    int used = snprintf(line, sizeof line, "%u %s, %u clean, %u defective", sheet->n, sheet->n == 1 ? "card" : "cards", clean,
+                        defective);
     if (errors)
         snprintf(line + used, sizeof line - (size_t)used, ", %u %s", errors, errors == 1 ? "error" : "errors");
     draw_text(canvas, &font_title, MARGIN, MARGIN - 6, INK, "Background Detector");
     draw_text(canvas, &font_text, MARGIN, MARGIN + 35, SOFT, line);
-    if (columns >= 3)
+    if (columns >= 3 || sheet->cut_out)
         draw_right(canvas, &font_text, canvas->width - MARGIN, MARGIN + 35, SOFT, "score: probability of a defect");
 }
 
@@ -443,10 +477,11 @@ int sheet_write(const struct sheet *sheet, const char *path, struct bgd_err *err
 {
     if (sheet->n == 0)
         return err_set(err, BGD_ARGUMENT, "%s: a contact sheet of no cards", path);
-    int n = (int)sheet->n, columns = choose_columns(n);
+    int n = (int)sheet->n, columns = choose_columns(sheet);
     int rows = (n + columns - 1) / columns;
     struct canvas canvas = {
-        .width = 2 * MARGIN - GAP + max_int(columns, 2) * (PANEL_WIDTH + GAP), /* 2: the title needs them */
+        .width =
+            2 * MARGIN - GAP + max_int(columns * (panel_width(sheet) + GAP), 2 * (PANEL_WIDTH + GAP)), /* the title needs two */
         .height = MARGIN + HEADER - GAP + rows * (PANEL_HEIGHT + GAP),
     };
     size_t size = (size_t)canvas.width * (size_t)canvas.height * 3;
@@ -456,8 +491,8 @@ int sheet_write(const struct sheet *sheet, const char *path, struct bgd_err *err
     fill(&canvas, 0, 0, canvas.width, canvas.height, 0, PAPER);
     draw_header(&canvas, sheet, columns);
     for (int i = 0; i < n; i++)
-        draw_card(&canvas, MARGIN + i % columns * (PANEL_WIDTH + GAP), HEADER + i / columns * (PANEL_HEIGHT + GAP),
-                  &sheet->cards[i]);
+        draw_card(&canvas, MARGIN + i % columns * (panel_width(sheet) + GAP), HEADER + i / columns * (PANEL_HEIGHT + GAP),
+                  sheet, &sheet->cards[i]);
     int code = pngfile_write(path, canvas.rgb, (uint32_t)canvas.width, (uint32_t)canvas.height, err);
     free(canvas.rgb);
     return code;

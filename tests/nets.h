@@ -23,13 +23,17 @@ static const struct meta net_plain_meta = {.arch = "test"};
 static inline struct meta net_classifier_meta(uint32_t n, uint32_t channels, uint32_t width, uint32_t height)
 {
     return (struct meta){.arch = "test",
-                         .classifier = true,
+                         .kind = META_CLASSIFIER,
                          .head = "sigmoid",
                          .labels = net_labels,
                          .thresholds = net_thresholds,
                          .n_labels = n,
-                         .channels = channels,
-                         .input = {.width = width, .height = height, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.25f, 0.25f, 0.25f}}};
+                         .input = {.width = width,
+                                   .height = height,
+                                   .channels = channels,
+                                   .fill = {1, 1, 1},
+                                   .mean = {0.5f, 0.5f, 0.5f},
+                                   .std = {0.25f, 0.25f, 0.25f}}};
 }
 
 static inline struct graph *net_graph(void)

@@ -25,9 +25,13 @@ static inline uint8_t *network_encode(uint32_t width, uint32_t height, uint32_t 
     char *labels[] = {"defective", "text", "not_white", "extra_objects", "cropped", "duplicates"};
     float thresholds[] = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
     const struct meta meta = {
-        .arch = "tiny", .classifier = true, .head = "sigmoid", .labels = labels, .thresholds = thresholds, .n_labels = 6,
-        .channels = 3,
-        .input = {width, height, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
+        .arch = "tiny",
+        .kind = META_CLASSIFIER,
+        .head = "sigmoid",
+        .labels = labels,
+        .thresholds = thresholds,
+        .n_labels = 6,
+        .input = {width, height, 3, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}, {1, 1, 1}},
     };
     network_fill(w1, 8 * 3 * 9, &seed, 0.4f);
     network_fill(w2, 16 * 8 * 9, &seed, 0.3f);

@@ -16,7 +16,7 @@ struct entry {
 };
 
 struct state_dict {
-    struct entry entries[1000];
+    struct entry entries[2000];
     uint32_t n;
 };
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 /* Every name of the catalogue, each with '|' behind it; or the error's text behind "!". */
@@ -38,7 +39,8 @@ Test(catalogue, gives_paths_in_their_order_then_the_list)
     char *folder = scratch_enter();
     scratch_text("list", "c\nd\n");
     char *paths[] = {"b", "a"};
-    cr_expect_str_eq(walk(&(struct catalogue_options){paths, 2, false, "list", '\n'}), "b|a|c|d|");
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 2, .list = "list", .separator = '\n'}),
+                     "b|a|c|d|");
     scratch_leave(folder);
 }
 
@@ -48,7 +50,7 @@ Test(catalogue, walks_folders_sorted_and_deep)
     mkdir("x", 0777), mkdir("x/sub", 0777), mkdir("x/sub/empty", 0777);
     scratch_text("x/b.jpg", ""), scratch_text("x/a.jpg", ""), scratch_text("x/z.jpg", ""), scratch_text("x/sub/c", "");
     char *paths[] = {"x/", "gone"};
-    cr_expect_str_eq(walk(&(struct catalogue_options){paths, 2, true, NULL, '\n'}),
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 2, .recursive = true, .separator = '\n'}),
                      "x/a.jpg|x/b.jpg|x/sub/c|x/z.jpg|gone|");
     scratch_leave(folder);
 }
@@ -62,7 +64,8 @@ Test(catalogue, leaves_hidden_files_and_links_to_folders_out)
     cr_assert_eq(symlink("a", "x/link"), 0);
     cr_assert_eq(symlink("nowhere", "x/broken"), 0);
     char *paths[] = {"x"};
-    cr_expect_str_eq(walk(&(struct catalogue_options){paths, 1, true, NULL, '\n'}), "x/a|x/broken|x/link|");
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 1, .recursive = true, .separator = '\n'}),
+                     "x/a|x/broken|x/link|");
     scratch_leave(folder);
 }
 
@@ -71,14 +74,14 @@ Test(catalogue, gives_a_folder_out_where_it_is_not_walked)
     char *folder = scratch_enter();
     mkdir("x", 0777);
     char *paths[] = {"x"};
-    cr_expect_str_eq(walk(&(struct catalogue_options){paths, 1, false, NULL, '\n'}), "x|");
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 1, .separator = '\n'}), "x|");
     /* 130 folders inside each other: the 129th is an item */
     char path[1024] = "x";
     for (int i = 0; i < 130; i++) {
         strcat(path, "/d");
         mkdir(path, 0777);
     }
-    char *names = walk(&(struct catalogue_options){paths, 1, true, NULL, '\n'});
+    char *names = walk(&(struct catalogue_options){.paths = paths, .n_paths = 1, .recursive = true, .separator = '\n'});
     cr_expect_eq(strlen(names), strlen("x") + 2 * CATALOGUE_DEPTH_MAX + 1, "%s", names);
     scratch_leave(folder);
 }
@@ -134,7 +137,9 @@ Test(catalogue, knows_how_far_it_is)
     struct catalogue *catalogue;
     struct bgd_err err;
     const char *name;
-    cr_assert_eq(catalogue_open(&(struct catalogue_options){paths, 2, true, NULL, '\n'}, &catalogue, &err), 0);
+    cr_assert_eq(catalogue_open(&(struct catalogue_options){.paths = paths, .n_paths = 2, .recursive = true, .separator = '\n'},
+                                &catalogue, &err),
+                 0);
     for (size_t i = 0; i < 6; i++) {
         cr_assert_eq(catalogue_next(catalogue, &name, &err), 1);
         cr_expect_float_eq(catalogue_progress(catalogue), expected[i], 1e-6f, "%s: %g", name,
@@ -147,4 +152,36 @@ Test(catalogue, knows_how_far_it_is)
     cr_expect_float_eq(catalogue_progress(catalogue), 4.0f / 12, 1e-6f);
     catalogue_close(catalogue);
     scratch_leave(folder);
+}
+
+Test(catalogue, leaves_the_runs_own_output_out)
+{
+    char *folder = scratch_enter();
+    mkdir("x", 0777);
+    scratch_text("x/a", ""), scratch_text("x/rows.part", ""), scratch_text("x/z", "");
+    char *paths[] = {"x"};
+    const char *const skip[] = {"./x/rows.part", "not-there", NULL};
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 1, .recursive = true, .skip = skip}),
+                     "x/a|x/z|");
+    scratch_leave(folder);
+}
+
+Test(catalogue, ends_a_wait_when_woken)
+{
+    int wake = eventfd(0, 0), names[2];
+    cr_assert_eq(pipe(names), 0);
+    cr_assert_eq(write(names[1], "first\nsec", 9), 9);
+    cr_assert_eq(dup2(names[0], STDIN_FILENO), STDIN_FILENO);
+    struct catalogue *catalogue;
+    struct bgd_err err;
+    const char *name;
+    const struct catalogue_options options = {.list = "-", .separator = '\n', .wake = &wake};
+    cr_assert_eq(catalogue_open(&options, &catalogue, &err), 0);
+    cr_assert_eq(catalogue_next(catalogue, &name, &err), 1);
+    cr_expect_str_eq(name, "first");
+    const uint64_t one = 1; /* nothing more will come through the pipe, and nobody closes it */
+    cr_assert_eq(write(wake, &one, sizeof one), (ssize_t)sizeof one);
+    alarm(20);
+    cr_expect_eq(catalogue_next(catalogue, &name, &err), 0);
+    catalogue_close(catalogue);
 }

@@ -10,6 +10,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 passed=0 failed=0
+# A sanitizer's own exit codes are those of --fail-on and of a missing file.
+export ASAN_OPTIONS=exitcode=99 TSAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
 
 # claim "WHAT" EXIT COMMAND...: the command ends with that code; its output is then in out and err
 claim() {
@@ -17,10 +19,20 @@ claim() {
     shift 2
     "$@" >out 2>err </dev/null
     code=$?
+    grep -E 'Sanitizer:|runtime error:' err && code=99
     if [ $code -eq "$expected" ]; then passed=$((passed + 1)); else
         failed=$((failed + 1))
         echo "FAIL: $what: exit $code, expected $expected"
         sed 's/^/    /' err | head -20
+    fi
+}
+# check "WHAT IS WRONG" COMMAND...: the command succeeds
+check() {
+    wrong=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL: $what: $wrong"
     fi
 }
 # says FILE PATTERN...: out or err holds each of the patterns
@@ -36,11 +48,11 @@ says() {
     done
 }
 
-claim "help goes to stdout" 0 "$bgdet" --help; says out 'usage: bgdet' score convert inspect infer
+claim "help goes to stdout" 0 "$bgdet" --help; says out 'usage: bgdet' score show convert inspect infer
 claim "version" 0 "$bgdet" --version; says out '^bgdet [0-9]'
 claim "no command is a usage error" 64 "$bgdet"; says err 'usage: bgdet'
 claim "an unknown command is named" 64 "$bgdet" scroe; says err '"scroe"'
-for command in score convert inspect infer; do
+for command in score show convert inspect infer; do
     claim "$command --help" 0 "$bgdet" $command --help; says out "usage: bgdet $command"
     claim "$command names an unknown option" 64 "$bgdet" $command --no-such-option; says err '--no-such-option'
 done
@@ -85,8 +97,8 @@ mkfifo names
 (exec 3>names; for i in 1 2 3; do echo "$cards/clean_mug.jpg" >&3; done; sleep 20) & feeder=$!
 "$bgdet" score -o stopped.jsonl --files-from names 2>err & run=$!
 for i in $(seq 100); do [ -e stopped.jsonl.part ] && [ "$(wc -l <stopped.jsonl.part)" -eq 3 ] && break; sleep 0.1; done
-what="SIGINT ends a run in good order"
-kill -INT $run; wait $run; code=$?
+what="a signal ends a run in good order"
+kill -TERM $run; wait $run; code=$?
 kill $feeder 2>/dev/null
 [ $code -eq 75 ] && [ "$(wc -l <stopped.jsonl.part)" -eq 3 ] && [ ! -e stopped.jsonl ] && passed=$((passed + 1)) ||
     { failed=$((failed + 1)); echo "FAIL: $what: exit $code"; }
@@ -109,6 +121,88 @@ claim "convert names a missing checkpoint" 66 "$bgdet" convert gone.pth -o m.bgd
 claim "convert refuses what is no checkpoint" 65 "$bgdet" convert bad.bgd -o m.bgd; says err 'bad.bgd'
 claim "convert needs a target" 64 "$bgdet" convert x.pth; says err '--output'
 claim "convert names a wrong size" 64 "$bgdet" convert x.pth -o m.bgd --input 60; says err '--input 60'
+
+# ---------------------------------------------------------------- pipelines, masks, show
+
+for file in "$root"/pipelines/*.json; do
+    claim "$(basename "$file") opens" 0 "$bgdet" score -q -p "$file" "$cards/clean_mug.jpg"; says out '"status":"ok"'
+done
+# fixtures/segmenter.bgd: what is not white is object
+part() { echo "\"segmenter\": {\"model\": \"$root/tests/fixtures/segmenter.bgd\", \"width\": 48, \"height\": 64, \"sees\": \"$1\", \"alpha\": $2}"; }
+whole="\"classifier\": {\"model\": \"$model\"}"
+echo "{$(part photo '"soft"'), $whole}" >p.json
+echo "{$(part thumbnail 0.5), $whole}" >hard.json
+claim "a pipeline with a segmenter" 0 "$bgdet" score -p p.json -r "$cards"
+says err '24 cards in .* not-white \+ resnet18 on onednn.*, 0 errors' 'read [0-9.]+, decode [0-9.]+, segment [0-9.]+, classify [0-9.]+'
+cp out soft.jsonl
+claim "threads and batch change nothing there" 0 "$bgdet" score -q -p p.json -r "$cards" --threads 8 --batch 7
+check "rows by a pipeline depend on threads or batch" cmp -s out soft.jsonl
+claim "other settings, other rows" 0 "$bgdet" score -q -p hard.json -r "$cards"
+check "rows name the same model for other settings" test "$(grep -o '"model":.*' out | sort -u)" != "$(grep -o '"model":.*' soft.jsonl | sort -u)"
+
+refused() { # refused "WHAT" EXIT JSON PATTERN...: one line that names the file
+    what=$1 expected=$2
+    printf '%s' "$3" >bad.json
+    shift 3
+    claim "$what" "$expected" "$bgdet" score -p bad.json "$cards/clean_mug.jpg"
+    says err '^bgdet: bad.json: ' "$@"
+    check "$what: more than one line, or rows" test "$(wc -l <err)" -eq 1 -a ! -s out
+}
+refused "an unknown key" 65 "{\"treshold\": 1, $whole}" 'unknown key "treshold"'
+refused "a key that stands twice" 65 "{$whole, $whole}" 'key "classifier" stands twice'
+refused "no classifier" 65 "{}" '"classifier" is missing'
+refused "half a file" 65 "{$(part photo '"soft"'), " 'not one JSON object'
+refused "an empty file" 65 "" 'neither a pipeline .* nor a model file'
+refused "a YAML file" 65 "classifier: $model" 'neither a pipeline .* nor a model file'
+refused "no such alpha" 65 "{$(part photo '"hard"'), $whole}" 'segmenter: "alpha"'
+refused "no such sight" 65 "{$(part nothing '"soft"'), $whole}" 'segmenter: "sees"'
+refused "a missing model" 66 '{"classifier": {"model": "gone.bgd"}}' 'classifier: gone.bgd: No such file'
+refused "a segmenter for a classifier" 64 "{\"classifier\": {\"model\": \"$root/tests/fixtures/segmenter.bgd\"}}" 'is a segmenter, expected a classifier'
+refused "a classifier for a segmenter" 64 "$(sed "s|$root/tests/fixtures/segmenter.bgd|$model|" p.json)" 'is a classifier, expected a segmenter'
+refused "another size" 64 "$(sed 's/"width": 48/"width": 64/' p.json)" 'segmenter: "width" is 64, its model was converted for 48'
+mkfifo fifo.json
+claim "a pipeline from a FIFO is refused at once" 65 timeout 20 "$bgdet" score -p fifo.json x; says err 'fifo.json: not a regular file'
+claim "a missing pipeline is named" 66 "$bgdet" score -p gone.json x; says err 'gone.json: No such file'
+
+# png FILE: its width, height, bits and colour type (0 is grey, 2 is RGB)
+png() { set -- $(od -An -tu1 -j16 -N10 "$1"); echo "$((($1 << 24) + ($2 << 16) + ($3 << 8) + $4)) $((($5 << 24) + ($6 << 16) + ($7 << 8) + $8)) $9 ${10}"; }
+mkdir -p deep/work/sub && cd deep/work || exit 1
+cp "$cards/clean_mug.jpg" a.jpg; cp "$cards/clean_chair.webp" sub/b.webp; cp "$cards/clean_mug.jpg" ../up.jpg; cp "$cards/clean_mug.jpg" "$folder/top.jpg"
+find "$folder" -newer "$folder/fifo.json" | sort >"$folder/before"
+claim "masks in a folder" 0 "$bgdet" score -q -p ../../p.json --masks masks a.jpg sub/b.webp ../up.jpg sub/../../../top.jpg "$folder/top.jpg" gone.jpg "$folder/bad.bgd"
+find masks -type f | sort >found
+printf '%s\n' masks/__/up.jpg.png "masks$folder/top.jpg.png" masks/a.jpg.png masks/sub/__/__/__/top.jpg.png masks/sub/b.webp.png | sort >expected
+check "masks: $(tr '\n' ' ' <found)" cmp -s found expected
+find "$folder" -newer "$folder/fifo.json" -not -path '*/work/masks*' -not -name found -not -name expected -not -name out -not -name err | sort >"$folder/after"
+check "a mask outside of its folder: $(comm -13 "$folder/before" "$folder/after" | tr '\n' ' ')" test -z "$(comm -13 <(grep -v before "$folder/before") <(grep -v -e before -e after "$folder/after"))"
+check "a mask of $(png masks/a.jpg.png), expected 900 1200 8 0" test "$(png masks/a.jpg.png)" = "900 1200 8 0"
+check "a mask of $(png masks/sub/b.webp.png)" test "$(png masks/sub/b.webp.png)" = "$(sed -n 2p out | sed -E 's/.*"width":([0-9]+),"height":([0-9]+),.*/\1 \2 8 0/')"
+cp out rows
+claim "masks change no row, and are no cards" 0 "$bgdet" score -q -p ../../p.json --masks masks -r .
+check "the masks are taken for cards" test "$(grep -c status...ok out)" -eq 2 -a "$(grep -c masks out)" -eq 0
+check "a row changes with --masks" test "$(grep -F '"a.jpg"' rows | sed 's/^[^,]*,//')" = "$(grep -F '"./a.jpg"' out | sed 's/^[^,]*,//')"
+claim "masks among the cards are refused" 64 "$bgdet" score -q -p ../../p.json --masks sub -r sub; says err 'sub is one of the folders of cards'
+claim "masks need a segmenter" 64 "$bgdet" score -q -m "$model" --masks none a.jpg; says err '--masks: the pipeline resnet18 has no segmenter'
+check "a folder for no masks" test ! -e none
+claim "a folder that cannot be is an error to retry" 75 "$bgdet" score -q -p ../../p.json --masks no/such a.jpg; says err 'no/such: No such file'
+cd "$folder" || exit 1
+
+claim "show needs a target" 64 "$bgdet" show "$cards/clean_mug.jpg"; says err '--output OUT.png'
+claim "show needs cards" 64 "$bgdet" show -o s.png; says err 'no cards'
+claim "show refuses a hostile pipeline" 65 "$bgdet" show -p bad.bgd -o s.png "$cards/clean_mug.jpg"; says err 'bad.bgd'
+check "a picture of nothing" test ! -e s.png
+claim "show draws and prints a table" 0 "$bgdet" show -p p.json -o s.png "$cards/clean_mug.jpg" bad.bgd
+says out '^verdict +score' '(clean|defective) +[0-9]+ %' '^error +bad.bgd: unknown_format'; says err '2 cards'
+set -- $(png s.png)
+check "a picture of $*" test "$1" -ge 1400 -a "$1" -le 1700 -a "$2" -ge 500 -a "$2" -le 700 -a "$4" -eq 2
+claim "show -q says nothing" 0 "$bgdet" show -q -p p.json -o one.png "$cards/clean_mug.jpg"
+set -- $(png one.png)
+check "one card: a picture of $*, or words" test "$1" -ge 700 -a "$1" -le 900 -a ! -s out -a ! -s err
+claim "show without a segmenter" 0 "$bgdet" show -q -m "$model" -o plain.png "$cards/clean_mug.jpg"
+set -- $(png plain.png)
+check "no cut-out: a picture of $*" test "$1" -le 600
+mkdir shown; cp "$cards/clean_mug.jpg" shown
+for i in 1 2; do claim "show -r, time $i: its own picture is no card" 0 "$bgdet" show -p p.json -o shown/s.png -r shown; says err '1 card in'; done
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

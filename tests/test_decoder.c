@@ -10,7 +10,7 @@
 
 enum { WIDTH = 60, HEIGHT = 80 };
 
-static const struct feed_spec plain = {WIDTH, HEIGHT, {0, 0, 0}, {1, 1, 1}};
+static const struct feed_spec plain = {WIDTH, HEIGHT, 3, {0, 0, 0}, {1, 1, 1}, {0, 0, 0}};
 
 /* The largest difference of any channel from the golden picture, in 1/255. */
 static double distance(const float *chw, const uint8_t *goldens, uint32_t stride, uint32_t golden)
@@ -31,7 +31,7 @@ static float *feed(const struct bgd_image *image, const struct feed_spec *spec)
     struct feed_scratch scratch = {0};
     struct bgd_err err;
     float *chw = malloc(sizeof *chw * 3 * spec->width * spec->height);
-    cr_assert_eq(feed_image(image, spec, &scratch, chw, &err), 0);
+    cr_assert_eq(feed_image(image, NULL, spec, &scratch, chw, &err), 0);
     feed_scratch_free(&scratch);
     return chw;
 }

@@ -164,3 +164,19 @@ Test(file, threads_that_write_one_path_never_mix)
     cr_expect_eq(entries("."), 1);
     free(buffer.data);
 }
+
+Test(file, writes_into_a_pipe_and_replaces_none)
+{
+    char *place = scratch_enter();
+    struct bgd_err err = {0};
+    struct stat st;
+    cr_assert_eq(mkfifo("pipe", 0666), 0);
+    int reader = open("pipe", O_RDONLY | O_NONBLOCK);
+    cr_expect_eq(file_write("pipe", "abc", 3, &err), 0, "%s", err.text);
+    char got[4] = "";
+    cr_expect_eq(read(reader, got, 3), 3);
+    cr_expect_str_eq(got, "abc");
+    cr_expect(stat("pipe", &st) == 0 && S_ISFIFO(st.st_mode), "a file stands where the pipe was");
+    close(reader);
+    scratch_leave(place);
+}

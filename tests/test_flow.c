@@ -1,12 +1,15 @@
 /* The whole run: every input gets its row, in order, and a row depends on its own file alone. */
 #include "flow.h"
+#include "pipeline.h"
 #include "results.h"
 
 #include "network.h"
+#include "pipelines.h"
 #include "scratch.h"
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 
 #define CARDS BGDET_SOURCE_DIR "/samples/cards"
 #define PICTURES BGDET_SOURCE_DIR "/tests/fixtures/pictures"
@@ -45,12 +48,13 @@ static int run_into(const struct bench *b, const char *list, struct settings s, 
 {
     struct bgd_engine *engine;
     struct catalogue *catalogue;
+    const struct bgd_pipeline pipeline = {.classifier = b->model, .threshold = PIPELINE_SOFT};
     const struct bgd_engine_options options = {.device = s.device, .batch = s.batch, .lanes = s.threads};
-    cr_assert_eq(bgd_engine_open(b->model, &options, &engine, err), 0, "%s", err->text);
+    cr_assert_eq(bgd_engine_open(&pipeline, &options, &engine, err), 0, "%s", err->text);
     cr_assert_eq(catalogue_open(&(struct catalogue_options){.list = list, .separator = '\n'}, &catalogue, err), 0);
     const struct flow_options flow = {
         .engine = engine, .lanes = s.threads, .threads = s.threads, .exact = s.exact, .stop = stop};
-    int code = flow_run(&flow, catalogue, sink, user, err);
+    int code = flow_run(&flow, catalogue, sink, user, NULL, err);
     catalogue_close(catalogue);
     bgd_engine_close(engine);
     return code;
@@ -196,6 +200,7 @@ Test(flow, agrees_with_the_reference_backend)
     struct bench b = bench_open();
     static char names[64][512];
     size_t n = good_files(CARDS, names, 0, 64);
+    cr_assert_gt(n, 20);
     FILE *list = fopen("list", "w");
     for (size_t i = 0; i < n; i++)
         fprintf(list, "%s\n", names[i]);
@@ -224,9 +229,12 @@ Test(flow, says_why_a_file_has_no_result)
     cr_expect(strstr(rows, "{\"code\":\"damaged\",\"detail\":\"the file is empty\"}"), "%s", rows);
     cr_expect(strstr(rows, "{\"code\":\"unknown_format\""), "%s", rows);
     cr_expect(strstr(rows, "{\"code\":\"limit\""), "%s", rows);
-    cr_expect(strstr(rows, "{\"id\":\"gone.jpg\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"missing\""), "%s", rows);
-    cr_expect(strstr(rows, "{\"id\":\".\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"unreadable\""), "%s", rows);
-    cr_expect(strstr(rows, "{\"id\":\"/dev/zero\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"unreadable\""), "%s", rows);
+    cr_expect(strstr(rows, "{\"id\":\"gone.jpg\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"missing\""),
+              "%s", rows);
+    cr_expect(strstr(rows, "{\"id\":\".\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"unreadable\""), "%s",
+              rows);
+    cr_expect(strstr(rows, "{\"id\":\"/dev/zero\",\"status\":\"error\",\"model\":\"test\",\"error\":{\"code\":\"unreadable\""),
+              "%s", rows);
     cr_expect_eq(count_lines(rows), 6);
     free(rows);
     bench_close(&b);
@@ -287,6 +295,32 @@ Test(flow, stops_in_good_order)
     bench_close(&b);
 }
 
+Test(flow, does_not_wait_for_names_after_a_failure)
+{
+    struct bench b = bench_open();
+    struct watcher w = {.in_order = true, .fail_at = 1};
+    struct bgd_err err = {0};
+    int names[2], wake = eventfd(0, EFD_NONBLOCK);
+    struct bgd_engine *engine;
+    struct catalogue *catalogue;
+    struct flow_report report;
+    const struct bgd_pipeline pipeline = {.classifier = b.model, .threshold = PIPELINE_SOFT};
+    const struct bgd_engine_options options = {.lanes = 1};
+    cr_assert_eq(pipe(names), 0);
+    cr_assert_eq(dup2(names[0], STDIN_FILENO), STDIN_FILENO);
+    cr_assert_eq(write(names[1], "0\n", 2), 2); /* and nothing more, for ever */
+    cr_assert_eq(bgd_engine_open(&pipeline, &options, &engine, &err), 0);
+    cr_assert_eq(catalogue_open(&(struct catalogue_options){.list = "-", .separator = '\n', .wake = &wake}, &catalogue, &err),
+                 0);
+    const struct flow_options flow = {.engine = engine, .lanes = 1, .threads = 2, .wake = &wake};
+    alarm(20);
+    cr_expect_eq(flow_run(&flow, catalogue, watch, &w, &report, &err), BGD_WRITE);
+    cr_expect(!report.ended);
+    catalogue_close(catalogue);
+    bgd_engine_close(engine);
+    bench_close(&b);
+}
+
 Test(flow, ends_with_the_error_of_its_sink)
 {
     struct bench b = bench_open();
@@ -319,5 +353,95 @@ Test(flow, runs_an_empty_catalogue)
     scratch_text("list", "");
     cr_expect_eq(run_into(&b, "list", (struct settings){.threads = 2}, watch, &w, NULL, &err), 0);
     cr_expect_eq(w.next, 0);
+    bench_close(&b);
+}
+
+/* ---------------------------------------------------------------- masks */
+
+enum { MASK_W = 12, MASK_H = 16, MASK_SIZE = MASK_W * MASK_H, MASK_ROWS = 150 };
+
+struct mask_rows {
+    uint64_t n, without; /* rows; those without a mask */
+    struct bgd_result results[MASK_ROWS];
+    float masks[MASK_ROWS][MASK_SIZE];
+};
+
+static int keep_mask(void *user, const struct flow_row *row, struct bgd_err *err)
+{
+    struct mask_rows *rows = user;
+    (void)err;
+    cr_assert_lt(rows->n, MASK_ROWS);
+    rows->without += !row->mask;
+    cr_expect(!row->mask || row->code == 0, "%s is in error and has a mask", row->id);
+    if (row->mask)
+        memcpy(rows->masks[rows->n], row->mask, sizeof rows->masks[0]);
+    if (row->code == 0)
+        rows->results[rows->n] = row->result;
+    rows->n++;
+    return 0;
+}
+
+/* 150 names, 10 of them of files that are not there. */
+static void write_mask_list(void)
+{
+    static char names[200][512];
+    size_t n = good_files(CARDS, names, 0, 200);
+    n = good_files(PICTURES, names, n, 200);
+    FILE *list = fopen("list", "w");
+    for (size_t i = 0; i < MASK_ROWS; i++)
+        fprintf(list, "%s\n", i % 15 == 4 ? "gone.jpg" : names[i * 7919 % n]);
+    fclose(list);
+}
+
+static struct mask_rows *mask_rows_of(const struct bgd_pipeline *pipeline, uint32_t batch, uint32_t threads, bool masks)
+{
+    struct mask_rows *rows = calloc(1, sizeof *rows);
+    struct bgd_engine *engine;
+    struct catalogue *catalogue;
+    struct bgd_err err = {0};
+    const struct bgd_engine_options options = {.batch = batch, .lanes = threads};
+    const struct catalogue_options names = {.list = "list", .separator = '\n'};
+    cr_assert_eq(bgd_engine_open(pipeline, &options, &engine, &err), 0, "%s", err.text);
+    cr_assert_eq(catalogue_open(&names, &catalogue, &err), 0, "%s", err.text);
+    const struct flow_options flow = {.engine = engine, .lanes = threads, .threads = threads, .masks = masks};
+    cr_assert_eq(flow_run(&flow, catalogue, keep_mask, rows, NULL, &err), 0, "%s", err.text);
+    cr_expect_eq(rows->n, MASK_ROWS);
+    catalogue_close(catalogue);
+    bgd_engine_close(engine);
+    return rows;
+}
+
+Test(flow, rows_carry_their_own_masks_where_asked)
+{
+    static const uint32_t settings[][2] = {{1, 1}, {7, 1}, {1, 8}, {7, 2}, {64, 8}, {0, 2}}; /* batch, threads */
+    struct bench b = bench_open();
+    struct net segmenter = pipelines_segmenter(MASK_W, MASK_H, 5);
+    struct bgd_pipeline pipeline = {.segmenter = segmenter.model, .classifier = b.model, .threshold = PIPELINE_SOFT};
+    struct mask_rows *first = NULL;
+    write_mask_list();
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct mask_rows *rows = mask_rows_of(&pipeline, settings[i][0], settings[i][1], true);
+        cr_expect_eq(rows->without, 10, "%lu rows have no mask", rows->without);
+        for (size_t k = 0; first && k < MASK_ROWS; k++)
+            cr_expect(memcmp(rows->masks[k], first->masks[k], sizeof rows->masks[k]) == 0 &&
+                          memcmp(&rows->results[k].score, &first->results[k].score, sizeof(float)) == 0,
+                      "batch %u, %u threads: row %zu", settings[i][0], settings[i][1], k);
+        if (first)
+            free(rows);
+        else
+            first = rows;
+    }
+    cr_expect(memcmp(first->masks[0], first->masks[1], sizeof first->masks[0]) != 0, "equal masks: the test would see nothing");
+    struct mask_rows *none = mask_rows_of(&pipeline, 7, 2, false);
+    cr_expect_eq(none->without, MASK_ROWS, "masks that nobody asked for");
+    for (size_t k = 0; k < MASK_ROWS; k++)
+        cr_expect_eq(memcmp(&none->results[k].score, &first->results[k].score, sizeof(float)), 0, "a mask changes row %zu", k);
+    pipeline.segmenter = NULL;
+    struct mask_rows *whole = mask_rows_of(&pipeline, 7, 2, true);
+    cr_expect_eq(whole->without, MASK_ROWS, "masks without a segmenter");
+    free(first);
+    free(none);
+    free(whole);
+    net_close(&segmenter);
     bench_close(&b);
 }

@@ -161,7 +161,7 @@ Test(graph, what_the_op_table_forbids_is_named)
     g = net_graph();
     uint32_t x = graph_input(g, "x", shape), z = graph_input(g, "z", (struct shape){4, 5, 6});
     graph_op(g, BGD_OP_ADD, "y", x, z);
-    check_graph_fails(g, BGD_ARGUMENT, "op y: adds (4, 5, 6) to (4, 6, 5)");
+    check_graph_fails(g, BGD_ARGUMENT, "op y: add of (4, 6, 5) and (4, 5, 6)");
 }
 
 Test(graph, limits_are_errors)

@@ -55,9 +55,9 @@ Test(meta, reads_a_classifier)
     struct bgd_err err = {0};
     cr_assert_eq(parse(GOOD, strlen(GOOD), &meta, &err), 0, "%s", err.text);
     cr_expect_str_eq(meta.arch, "net");
-    cr_expect(meta.classifier);
+    cr_expect_eq(meta.kind, META_CLASSIFIER);
     cr_expect_str_eq(meta.head, "softmax");
-    cr_expect(meta.n_labels == 2 && meta.channels == 3 && meta.input.width == 60 && meta.input.height == 80);
+    cr_expect(meta.n_labels == 2 && meta.input.channels == 3 && meta.input.width == 60 && meta.input.height == 80);
     cr_expect(meta_label(&meta, "text") == 1 && meta_label(&meta, "cropped") == -1);
     cr_expect_eq(meta.thresholds[1], 0.5f, "the default");
     cr_expect_str_eq(meta.provenance, "{}");
@@ -118,7 +118,8 @@ Test(meta, each_key_is_checked)
     check_change("\"net\"", "\"n\xd0\"", "not UTF-8");         /* cut inside a letter */
     check_change("\"net\"", "\"n\xf4\x90\x80\x80\"", "not UTF-8");
     check_change("\"net\"", "\"\xd1\x81\xd0\xb5\xd1\x82\xd1\x8c \xf0\x9f\x98\x80\"", NULL);
-    check_change("\"classifier\"", "\"segmenter\"", "kind \"segmenter\"");
+    check_change("\"classifier\"", "\"segmenter\"", NULL);
+    check_change("\"classifier\"", "\"painter\"", "kind \"painter\"");
     check_change("\"classifier\"", "\"network\"", NULL);
     check_change("\"softmax\"", "\"hardmax\"", "head \"hardmax\"");
     check_change("\"head\":\"softmax\",", "", "\"head\" is missing");
@@ -196,16 +197,19 @@ static void check_round_trip(void)
 {
     char *labels[] = {"defective", "\xd1\x82\xd0\xb5\xd0\xba\xd1\x81\xd1\x82", "quote\" and \\"};
     float thresholds[] = {0.1f, 1, 0x1.fffffep-2f};
-    struct meta meta = {
-        .arch = "resnet18",
-        .classifier = true,
-        .head = "sigmoid",
-        .labels = labels,
-        .thresholds = thresholds,
-        .n_labels = 3,
-        .channels = 4,
-        .input = {.width = 60, .height = 80, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 1 / 3.0f, 1e-5f}},
-        .provenance = "{\"checkpoint\":\"a.pth\"}"};
+    struct meta meta = {.arch = "resnet18",
+                        .kind = META_CLASSIFIER,
+                        .head = "sigmoid",
+                        .labels = labels,
+                        .thresholds = thresholds,
+                        .n_labels = 3,
+                        .input = {.width = 60,
+                                  .height = 80,
+                                  .channels = 4,
+                                  .fill = {1, 0.5f, 0},
+                                  .mean = {0.485f, 0.456f, 0.406f},
+                                  .std = {0.229f, 1 / 3.0f, 1e-5f}},
+                        .provenance = "{\"checkpoint\":\"a.pth\"}"};
     char *json = meta_print(&meta);
     struct meta back;
     struct bgd_err err = {0};
@@ -213,7 +217,7 @@ static void check_round_trip(void)
     cr_expect_str_eq(back.arch, meta.arch);
     cr_expect_str_eq(back.head, meta.head);
     cr_expect_str_eq(back.provenance, meta.provenance);
-    cr_expect(back.n_labels == 3 && back.channels == 4);
+    cr_expect(back.n_labels == 3 && back.input.channels == 4);
     for (int i = 0; i < 3; i++) {
         cr_expect_str_eq(back.labels[i], labels[i]);
         cr_expect_eq(back.thresholds[i], thresholds[i]);

@@ -310,7 +310,7 @@ Test(model, each_rule_of_the_graph_has_its_reason)
 {
     struct file file = make_file();
     REFUSES(ops(bad)[0].code = 0, BGD_DAMAGED, "op 0 (conv): op code 0");
-    REFUSES(ops(bad)[0].code = 9, BGD_DAMAGED, "op 0 (conv): op code 9");
+    REFUSES(ops(bad)[0].code = 18, BGD_DAMAGED, "op 0 (conv): op code 18");
     REFUSES(ops(bad)[0].code = UINT32_MAX, BGD_DAMAGED, "op 0 (conv): op code 4294967295");
     REFUSES(ops(bad)[1].inputs[0] = 2, BGD_DAMAGED, "op 1 (a): reads value 2, which is not computed before it"); /* itself */
     REFUSES(ops(bad)[1].inputs[0] = 3, BGD_DAMAGED, "op 1 (a): reads value 3");                                  /* a cycle */
@@ -349,7 +349,7 @@ Test(model, each_rule_of_the_graph_has_its_reason)
     REFUSES(ops(bad)[pool].window.pad_bottom = 2, BGD_DAMAGED, "op 5 (pool): a pad is not smaller");
     REFUSES(ops(bad)[pool].window.pad_right = 2, BGD_DAMAGED, "op 5 (pool): a pad is not smaller");
     REFUSES(ops(bad)[pool].groups = 1, BGD_DAMAGED, "op 5 (pool): max_pool has 1 groups");
-    REFUSES(ops(bad)[3].inputs[1] = 0, BGD_DAMAGED, "op 3 (sum): adds (3, 4, 3) to (2, 4, 3)");
+    REFUSES(ops(bad)[3].inputs[1] = 0, BGD_DAMAGED, "op 3 (sum): add of (2, 4, 3) and (3, 4, 3)");
     REFUSES(ops(bad)[7].inputs[0] = 2, BGD_DAMAGED, "op 7 (logits): weight has 2 dimensions, 2 columns; expected 2 and 24");
     free(file.bytes);
 }

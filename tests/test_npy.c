@@ -92,7 +92,8 @@ Test(npy, says_what_it_cannot_read)
     expect_refusal("{'descr': '<f4', 'descr': '<f4', 'shape': (3,), }", BGD_DAMAGED, "no key");
     expect_refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", BGD_DAMAGED, "too many");
     expect_refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", BGD_UNSUPPORTED, "shape");
-    expect_refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", BGD_DAMAGED, "12 bytes of data, the shape needs 16");
+    expect_refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", BGD_DAMAGED,
+                   "12 bytes of data, the shape needs 16");
 }
 
 Test(npy, names_the_file)

@@ -9,7 +9,10 @@
 
 static const struct flow_row good = {
     .id = "shop/a.jpg",
-    .result = {.defective = true, .score = 0.987654321f, .reasons = {0.75f, 0.25f, NAN, 0, 1}},
+    .result = {.defective = true,
+               .score = 0.987654321f,
+               .reasons = {0.75f, 0.25f, NAN, 0, 1},
+               .holds = {true, false, false, false, true}},
     .format = BGD_JPEG,
     .width = 900,
     .height = 1200,
@@ -113,7 +116,7 @@ Test(results, counts_what_it_wrote)
     cr_assert_eq(results_open(&options, &results, &err), 0);
     results_add(results, &good, &err), results_add(results, &bad, &err), results_add(results, &missing, &err);
     const struct results_counts *c = results_counts(results);
-    cr_expect(c->rows == 3 && c->defective == 1 && c->clean == 0 && c->errors == 2 && c->missing == 1);
+    cr_expect(c->rows == 3 && c->defective == 1 && c->clean == 0 && c->errors == 2);
     cr_expect(c->reasons[BGD_TEXT] == 1 && c->reasons[BGD_EXTRA_OBJECTS] == 0 && c->reasons[BGD_DUPLICATES] == 1);
     results_finish(results, true, &err);
     results_close(results);
@@ -157,7 +160,43 @@ Test(results, names_a_folder_that_is_not_there)
     const struct results_options options = {.path = "/no/such/rows", .form = RESULTS_CSV, .model_hash = ""};
     struct results *results;
     struct bgd_err err;
-    cr_expect_eq(results_open(&options, &results, &err), BGD_WRITE);
+    cr_expect_eq(results_open(&options, &results, &err), BGD_ARGUMENT);
     cr_expect_null(results);
     cr_expect(strstr(err.text, "/no/such/rows"), "%s", err.text);
+}
+
+Test(results, refuses_a_second_run_with_the_same_output)
+{
+    char *folder = scratch_enter();
+    const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = ""};
+    struct results *first, *second;
+    struct bgd_err err;
+    cr_assert_eq(results_open(&options, &first, &err), 0);
+    cr_expect_eq(results_open(&options, &second, &err), BGD_WRITE);
+    cr_expect(strstr(err.text, "rows.part: another run"), "%s", err.text);
+    results_add(first, &good, &err);
+    cr_assert_eq(results_finish(first, true, &err), 0);
+    results_close(first);
+    char *rows = scratch_read("rows", NULL);
+    cr_expect(strstr(rows, "shop/a.jpg"), "the first run's rows are gone");
+    free(rows);
+    scratch_leave(folder);
+}
+
+Test(results, follows_no_link_and_waits_for_no_pipe)
+{
+    char *folder = scratch_enter();
+    const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = ""};
+    struct results *results;
+    struct bgd_err err;
+    scratch_text("precious", "kept");
+    cr_assert_eq(symlink("precious", "rows.part"), 0);
+    cr_expect_eq(results_open(&options, &results, &err), BGD_ARGUMENT, "%s", err.text);
+    char *kept = scratch_read("precious", NULL);
+    cr_expect_str_eq(kept, "kept");
+    free(kept);
+    unlink("rows.part");
+    cr_assert_eq(mkfifo("rows.part", 0666), 0);
+    cr_expect_lt(results_open(&options, &results, &err), 0);
+    scratch_leave(folder);
 }

@@ -27,7 +27,8 @@ static void add(struct sheet *sheet, const char *name, const struct bgd_image *i
                 const char *error)
 {
     struct bgd_err err = {0};
-    cr_assert_eq(sheet_add(sheet, name, image, result, error, &err), 0, "%s", err.text);
+    cr_assert_eq(sheet_add(sheet, &(struct sheet_card){.name = name, .image = image, .result = result, .error = error}, &err),
+                 0, "%s", err.text);
 }
 
 /* Writes and closes the sheet, and reads back what a viewer would see. */
@@ -108,8 +109,8 @@ static void check_aspect(uint32_t width, uint32_t height)
     struct box box = find_colour(picture, 255, 0, 255);
     double w = box.right - box.left, h = box.bottom - box.top;
     cr_expect(w == SHEET_THUMB_WIDTH || h == SHEET_THUMB_HEIGHT, "%ux%u is shown at %gx%g", width, height, w, h);
-    cr_expect(fabs(w - h * width / height) <= 1 || fabs(h - w * height / width) <= 1,
-              "%ux%u is shown at %gx%g", width, height, w, h);
+    cr_expect(fabs(w - h * width / height) <= 1 || fabs(h - w * height / width) <= 1, "%ux%u is shown at %gx%g", width, height,
+              w, h);
     free(picture.rgb);
     free(image.rgb);
 }
@@ -200,12 +201,12 @@ Test(sheet, leaves_out_a_reason_that_is_nan)
     free(image.rgb);
 }
 
-Test(sheet, emphasises_a_reason_from_one_half)
+Test(sheet, emphasises_a_reason_that_holds)
 {
-    struct bgd_result below = clean, at = clean;
-    below.reasons[BGD_TEXT] = 0.4999f;
-    at.reasons[BGD_TEXT] = 0.5f;
-    struct picture weak = picture_of("a", NULL, &below, NULL), strong = picture_of("a", NULL, &at, NULL);
+    struct bgd_result not = clean, holding = clean;
+    not .reasons[BGD_TEXT] = holding.reasons[BGD_TEXT] = 0.4f;
+    holding.holds[BGD_TEXT] = true;
+    struct picture weak = picture_of("a", NULL, &not, NULL), strong = picture_of("a", NULL, &holding, NULL);
     cr_expect_eq(find_colour(weak, 0xc9, 0x2a, 0x37).pixels, 0);
     cr_expect_gt(find_colour(strong, 0xc9, 0x2a, 0x37).pixels, 100);
     free(weak.rgb);
@@ -247,7 +248,7 @@ Test(sheet, refuses_one_card_too_many)
     for (uint32_t i = 0; i < SHEET_CARDS_MAX; i++)
         add(sheet, "a", NULL, &clean, NULL);
     struct bgd_err err = {0};
-    cr_expect_eq(sheet_add(sheet, "card-401.jpg", NULL, &clean, NULL, &err), BGD_LIMIT);
+    cr_expect_eq(sheet_add(sheet, &(struct sheet_card){.name = "card-401.jpg", .result = &clean}, &err), BGD_LIMIT);
     cr_expect(strstr(err.text, "card-401.jpg") && strstr(err.text, "400"), "%s", err.text);
     sheet_close(sheet);
 }
@@ -260,4 +261,88 @@ Test(sheet, refuses_to_write_no_cards)
     cr_expect_neq(access("sheet.png", F_OK), 0);
     sheet_close(sheet);
     sheet_close(NULL);
+}
+
+/* ---------------------------------------------------------------- cut-outs */
+
+static struct sheet_card cut_card(const struct bgd_image *image, const struct bgd_image *mask, const struct bgd_image *judged)
+{
+    return (struct sheet_card){.name = "a", .image = image, .mask = mask, .judged = judged, .result = &clean};
+}
+
+/* Magenta, yellow and cyan thumbnails from left to right, each of the card's size, none over another. */
+static void check_cut_out(uint32_t width, uint32_t height)
+{
+    struct bgd_image image = plain_image(width, height, 255, 0, 255), mask = plain_image(32, 32, 255, 255, 0);
+    struct bgd_image judged = plain_image(60, 80, 0, 255, 255);
+    const struct sheet_card card = cut_card(&image, &mask, &judged);
+    struct sheet *sheet = open_sheet();
+    struct bgd_err err = {0};
+    cr_assert_eq(sheet_add(sheet, &card, &err), 0);
+    struct picture picture = finish(sheet);
+    struct box boxes[] = {find_colour(picture, 255, 0, 255), find_colour(picture, 255, 255, 0),
+                          find_colour(picture, 0, 255, 255)};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(boxes[i].pixels, (boxes[i].right - boxes[i].left) * (boxes[i].bottom - boxes[i].top), "thumbnail %d", i);
+        cr_expect_eq(boxes[i].pixels, boxes[0].pixels, "thumbnail %d has not the card's shape", i);
+        cr_expect_eq(boxes[i].top, boxes[0].top);
+        cr_expect(i == 0 || boxes[i].left >= boxes[i - 1].right + 2, "thumbnail %d touches its neighbour", i);
+    }
+    cr_expect_gt(picture.width, 3 * SHEET_THUMB_WIDTH);
+    free(picture.rgb);
+    free(image.rgb);
+    free(mask.rgb);
+    free(judged.rgb);
+}
+
+Test(sheet, shows_mask_and_what_was_judged_beside_the_card)
+{
+    check_cut_out(900, 1200);
+    check_cut_out(1600, 200);
+    check_cut_out(3, 400);
+}
+
+/* A card in error has no mask: its panel is as wide as the others, and they keep theirs. */
+Test(sheet, draws_an_error_among_cut_outs)
+{
+    struct bgd_image image = plain_image(3, 4, 255, 0, 255), mask = plain_image(3, 4, 255, 255, 0);
+    struct bgd_image judged = plain_image(3, 4, 0, 255, 255);
+    const struct sheet_card card = cut_card(&image, &mask, &judged), bad = {.name = "bad", .error = "damaged: cut short"};
+    for (uint32_t at = 0; at < 5; at++) {
+        struct sheet *sheet = open_sheet();
+        struct bgd_err err = {0};
+        for (uint32_t i = 0; i < 5; i++)
+            cr_assert_eq(sheet_add(sheet, i == at ? &bad : &card, &err), 0);
+        struct picture picture = finish(sheet);
+        cr_expect_eq(find_colour(picture, 255, 0, 255).pixels, 4 * SHEET_THUMB_WIDTH * SHEET_THUMB_HEIGHT, "bad card at %u",
+                     at);
+        cr_expect_eq(find_colour(picture, 255, 255, 0).pixels, 4 * SHEET_THUMB_WIDTH * SHEET_THUMB_HEIGHT);
+        cr_expect_eq(find_colour(picture, 0, 255, 255).pixels, 4 * SHEET_THUMB_WIDTH * SHEET_THUMB_HEIGHT);
+        cr_expect_gt(find_colour(picture, 0x77, 0x80, 0x8d).pixels, 4000);
+        free(picture.rgb);
+    }
+    free(image.rgb);
+    free(mask.rgb);
+    free(judged.rgb);
+}
+
+/* The sheet of `bgdet score` is what it was. */
+Test(sheet, is_no_wider_without_masks)
+{
+    struct bgd_image image = plain_image(3, 4, 255, 0, 255), mask = plain_image(3, 4, 255, 255, 0);
+    struct sheet *narrow = open_sheet(), *wide = open_sheet();
+    const struct sheet_card card = cut_card(&image, &mask, &mask);
+    struct bgd_err err = {0};
+    for (int i = 0; i < 2; i++) {
+        add(narrow, "a", &image, &clean, NULL);
+        cr_assert_eq(sheet_add(wide, &card, &err), 0);
+    }
+    struct picture a = finish(narrow), b = finish(wide);
+    cr_expect_eq(b.height, a.height);
+    cr_expect_gt(b.width, 2 * a.width);
+    cr_expect_eq(find_colour(b, 255, 255, 0).pixels, 4 * SHEET_THUMB_WIDTH * SHEET_THUMB_HEIGHT);
+    free(a.rgb);
+    free(b.rgb);
+    free(image.rgb);
+    free(mask.rgb);
 }

@@ -2,8 +2,8 @@
 #include "tools.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
-#include <locale.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +17,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"score", tool_score, "judge the background of product cards"},
+    {"show", tool_show, "draw why cards were judged so"},
     {"convert", tool_convert, "turn a PyTorch checkpoint into a model file"},
     {"inspect", tool_inspect, "show what a model file holds"},
     {"infer", tool_infer, "run raw tensors (.npy) through a model file"},
@@ -32,10 +33,22 @@ static void print_help(FILE *file)
     fputs("\n`bgdet COMMAND --help` shows the options of one.\n", file);
 }
 
-int main(int argc, char **argv)
+/* A descriptor of 0 to 2 that is closed would be the next file opened, and messages would go into it. */
+static void open_standard_files(void)
 {
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message */
-    opterr = 0;               /* tool_bad_option says it */
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int run(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+    open_standard_files();
+    opterr = 0; /* tool_bad_option says it */
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) {
         puts("bgdet " BGD_VERSION);
@@ -52,6 +65,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "bgdet: no command \"%s\"\n\n", name);
     print_help(stderr);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && code == EXIT_DONE) {
+        fprintf(stderr, "bgdet: standard output: %s\n", strerror(errno));
+        return EXIT_RETRY;
+    }
+    return code;
 }
 
 int tool_fail(const struct bgd_err *err)
@@ -89,7 +112,7 @@ int tool_bad_option(const char *command, int returned, char **argv)
     const char *option = argv[optind - 1];
     if (returned == ':')
         return tool_usage(command, "option %s needs a value", option);
-    if (optopt && option[0] == '-' && option[1] != '-')
+    if (optopt && optopt < 256) /* a letter, maybe among others behind one '-' */
         return tool_usage(command, "unknown option -%c", optopt);
     return tool_usage(command, "unknown option %s, or it takes no value", option);
 }
@@ -129,9 +152,9 @@ bool tool_parse_rgb(const char *text, float out[3])
     return true;
 }
 
-bool tool_find_weights(const char *name, char *path, size_t size)
+bool tool_find_data(const char *name, char *path, size_t size)
 {
-    static const char *const folders[] = {"../share/bgdet", "../../weights"};
+    static const char *const folders[] = {"../share/bgdet", "../.."};
     char program[4096];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length <= 0)

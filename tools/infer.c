@@ -59,9 +59,8 @@ static int check_input(const struct bgd_model *model, const struct npy *x, const
     if (model->header->n_inputs != 1)
         return err_set(err, BGD_ARGUMENT, "the graph has %u inputs, only one can be given", model->header->n_inputs);
     if (x->ndim != 4 || x->dims[0] == 0 || x->dims[1] != s.c || x->dims[2] != s.h || x->dims[3] != s.w)
-        return err_set(err, BGD_ARGUMENT,
-                       "%s: shape (%llu, %llu, %llu, %llu) with %u dimensions, expected (n, %u, %u, %u)", path,
-                       (unsigned long long)x->dims[0], (unsigned long long)x->dims[1], (unsigned long long)x->dims[2],
+        return err_set(err, BGD_ARGUMENT, "%s: shape (%llu, %llu, %llu, %llu) with %u dimensions, expected (n, %u, %u, %u)",
+                       path, (unsigned long long)x->dims[0], (unsigned long long)x->dims[1], (unsigned long long)x->dims[2],
                        (unsigned long long)x->dims[3], x->ndim, s.c, s.h, s.w);
     return 0;
 }
@@ -99,8 +98,7 @@ static int write_output(const struct bgd_model *model, uint32_t output, uint64_t
     char *own = NULL;
     const char *dot = strrchr(path, '.');
     int stem = dot && !strchr(dot, '/') ? (int)(dot - path) : (int)strlen(path);
-    if (model->header->n_outputs > 1 &&
-        asprintf(&own, "%.*s.%s%s", stem, path, model->values[value].name, path + stem) < 0)
+    if (model->header->n_outputs > 1 && asprintf(&own, "%.*s.%s%s", stem, path, model->values[value].name, path + stem) < 0)
         return err_set(err, BGD_MEMORY, "out of memory");
     int code = npy_write(own ? own : path, 4, dims, values, err);
     if (!code)

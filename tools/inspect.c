@@ -63,10 +63,10 @@ static void print_window(char *text, size_t size, const struct bgd_format_op *op
 static void print_meta(const struct meta *meta)
 {
     printf("  %-12s %s\n", "network", meta->arch);
-    if (meta->classifier) {
+    if (meta->kind == META_CLASSIFIER) {
         const struct feed_spec *in = &meta->input;
         printf("  %-12s %ux%u, %u channels, mean %g %g %g, std %g %g %g, bilinear\n", "input", in->width, in->height,
-               meta->channels, (double)in->mean[0], (double)in->mean[1], (double)in->mean[2], (double)in->std[0],
+               meta->input.channels, (double)in->mean[0], (double)in->mean[1], (double)in->mean[2], (double)in->std[0],
                (double)in->std[1], (double)in->std[2]);
         printf("  %-12s %s of", "head", meta->head);
         for (uint32_t i = 0; i < meta->n_labels && i < 20; i++)
@@ -114,7 +114,10 @@ static void print_totals(const struct bgd_model *model)
     print_quantity(text[1], (double)macs, "");
     print_quantity(text[2], (double)model->size, "B");
     printf("\n  %u ops, %s parameters in %s, %s MACs a picture, %s\n", h->n_ops, text[0],
-           h->n_tensors == 0 ? "no tensor" : model->tensors[0].dtype == BGD_F16 ? "f16" : "f32", text[1], text[2]);
+           h->n_tensors == 0                    ? "no tensor"
+           : model->tensors[0].dtype == BGD_F16 ? "f16"
+                                                : "f32",
+           text[1], text[2]);
 }
 
 int tool_inspect(int argc, char **argv)

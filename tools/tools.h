@@ -8,15 +8,16 @@
 
 /* Exit codes, after sysexits.h where it has one. A scheduler may rely on them. */
 enum tool_exit {
-    EXIT_DONE = 0,      /* every input got a row */
-    EXIT_FOUND = 1,     /* --fail-on found what it was told to look for */
-    EXIT_USAGE = 64,    /* the command line is wrong */
-    EXIT_INPUT = 65,    /* an input is unusable as a whole: never retry */
-    EXIT_MISSING = 66,  /* an input is not there */
-    EXIT_RETRY = 75,    /* interrupted, disk full, out of memory, device lost: try again later */
+    EXIT_DONE = 0,     /* every input got a row */
+    EXIT_FOUND = 1,    /* --fail-on found what it was told to look for */
+    EXIT_USAGE = 64,   /* the command line is wrong */
+    EXIT_INPUT = 65,   /* an input is unusable as a whole: never retry */
+    EXIT_MISSING = 66, /* an input is not there */
+    EXIT_RETRY = 75,   /* interrupted, disk full, out of memory, device lost: try again later */
 };
 
 int tool_score(int argc, char **argv);
+int tool_show(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_infer(int argc, char **argv);
@@ -36,9 +37,9 @@ bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t 
 bool tool_parse_rgb(const char *text, float out[3]);
 
 /*
- * The model file that is meant when none is named: NAME in the folder of installed weights beside the program
- * (../share/bgdet), or in the source tree that it was built in (../../weights). Writes `path`; false if there is none.
+ * A file that ships, NAME ("pipelines/default.json"), in the folder of installed data beside the program (../share/bgdet), or
+ * in the source tree that it was built in (../..). Writes `path`; false if there is none.
  */
-bool tool_find_weights(const char *name, char *path, size_t size);
+bool tool_find_data(const char *name, char *path, size_t size);
 
 #endif

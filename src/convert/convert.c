@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "graph.h"
 #include "resnet.h"
+#include "tracer.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -91,35 +92,73 @@ static char *describe_source(const struct convert_options *options, const struct
     return text;
 }
 
-static int build(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
-                 struct meta *meta, struct bgd_err *err)
+static void set_input(struct meta *meta, const struct convert_options *options, const struct graph *graph)
 {
-    char arch[16];
-    if (!resnet_recognises(checkpoint))
-        return err_set(err, BGD_UNSUPPORTED,
-                       "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc); "
-                       "the first of its %zu tensors is %s",
-                       checkpoint->count, checkpoint->count ? checkpoint->tensors[0].name : "none");
-    uint32_t logits = resnet_build(checkpoint, options->height, options->width, graph, arch);
+    struct shape in = graph_shape(graph, 0);
+    meta->input = (struct feed_spec){.width = in.w, .height = in.h, .channels = in.c};
+    memcpy(meta->input.mean, options->mean, sizeof meta->input.mean);
+    memcpy(meta->input.std, options->std, sizeof meta->input.std);
+    memcpy(meta->input.fill, options->fill, sizeof meta->input.fill);
+}
+
+static int build_classifier(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
+                            struct meta *meta, char arch[16], struct bgd_err *err)
+{
+    uint32_t width = options->width ? options->width : 60, height = options->height ? options->height : 80;
+    uint32_t logits = resnet_build(checkpoint, height, width, graph, arch);
     bool sigmoid = strcmp(options->head, "sigmoid") == 0;
     graph_output(graph, graph_op(graph, sigmoid ? BGD_OP_SIGMOID : BGD_OP_SOFTMAX, "scores", logits, 0));
     if (graph_error(graph, err))
         return err->code;
-    if (check_all_used(checkpoint, err))
-        return err->code;
-
-    meta->arch = strdup(arch);
+    meta->kind = META_CLASSIFIER;
     meta->head = strdup(options->head);
-    meta->provenance = describe_source(options, checkpoint);
-    meta->classifier = true;
-    meta->channels = graph_shape(graph, 0).c;
-    meta->input.width = options->width;
-    meta->input.height = options->height;
-    memcpy(meta->input.mean, options->mean, sizeof meta->input.mean);
-    memcpy(meta->input.std, options->std, sizeof meta->input.std);
-    if (!meta->arch || !meta->head || !meta->provenance)
+    if (!meta->head)
         return err_set(err, BGD_MEMORY, "out of memory");
     return set_labels(meta, options->labels, graph_shape(graph, logits).c, err);
+}
+
+static int build_segmenter(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
+                           struct meta *meta, char arch[16], struct bgd_err *err)
+{
+    int number = tracer_arch(checkpoint);
+    uint32_t side = number < 0 ? 32 : tracer_side(number); /* tracer_build will say what is wrong */
+    if (options->labels)
+        return err_set(err, BGD_ARGUMENT, "labels are a classifier's, this is a TRACER");
+    tracer_build(checkpoint, options->height ? options->height : side, options->width ? options->width : side, graph, arch);
+    meta->kind = META_SEGMENTER;
+    return graph_error(graph, err);
+}
+
+static int build(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
+                 struct meta *meta, struct bgd_err *err)
+{
+    char arch[16] = "";
+    int code;
+    if (resnet_recognises(checkpoint))
+        code = build_classifier(options, checkpoint, graph, meta, arch, err);
+    else if (tracer_recognises(checkpoint))
+        code = build_segmenter(options, checkpoint, graph, meta, arch, err);
+    else
+        code = err_set(err, BGD_UNSUPPORTED,
+                       "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc), not TRACER (model "
+                       "or encoder, "
+                       "rfb2, agg, ObjectAttention1); the first of its %zu tensors is %s",
+                       checkpoint->count, checkpoint->count ? checkpoint->tensors[0].name : "none");
+    if (code || (code = check_all_used(checkpoint, err)))
+        return code;
+    set_input(meta, options, graph);
+    meta->arch = strdup(arch);
+    meta->provenance = describe_source(options, checkpoint);
+    return meta->arch && meta->provenance ? 0 : err_set(err, BGD_MEMORY, "out of memory");
+}
+
+static void describe(const struct meta *meta, const struct checkpoint *checkpoint, char summary[256])
+{
+    char labels[32] = "a segmenter";
+    if (meta->kind == META_CLASSIFIER)
+        snprintf(labels, sizeof labels, "%u labels", meta->n_labels);
+    snprintf(summary, 256, "%s, %s, input %ux%u with %u channels, from a %s checkpoint of %zu tensors", meta->arch, labels,
+             meta->input.width, meta->input.height, meta->input.channels, checkpoint->form, checkpoint->count);
 }
 
 int convert_run(const struct convert_options *options, char summary[256], struct bgd_err *err)
@@ -135,8 +174,7 @@ int convert_run(const struct convert_options *options, char summary[256], struct
     if (!code)
         code = graph_write(graph, &meta, options->f16 ? BGD_F16 : BGD_F32, options->target, err);
     if (!code)
-        snprintf(summary, 256, "%s, %u labels, input %ux%u with %u channels, from a %s checkpoint of %zu tensors", meta.arch,
-                 meta.n_labels, meta.input.width, meta.input.height, meta.channels, checkpoint->form, checkpoint->count);
+        describe(&meta, checkpoint, summary);
     meta_free(&meta);
     graph_close(graph);
     checkpoint_close(checkpoint);

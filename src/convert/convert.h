@@ -5,12 +5,13 @@
 #include "../meta.h"
 
 struct convert_options {
-    const char *source; /* checkpoint */
-    const char *target; /* model file */
-    const char *labels; /* comma-separated; NULL: "0,1,2,..." for any number, our six for six classes */
-    const char *head;   /* "softmax" or "sigmoid" */
-    uint32_t width, height;
+    const char *source;     /* checkpoint */
+    const char *target;     /* model file */
+    const char *labels;     /* a classifier's, comma-separated; NULL: "0,1,2,..." for any number, our six for six classes */
+    const char *head;       /* a classifier's, "softmax" or "sigmoid" */
+    uint32_t width, height; /* 0: 60x80 for a classifier, the size of its paper's table for a segmenter */
     float mean[3], std[3];
+    float fill[3]; /* 0..1, a classifier's: what stands where the object was cut out */
     bool f16;
 };
 

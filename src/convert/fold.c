@@ -1,6 +1,7 @@
 #include "fold.h"
 
 #include "../err.h"
+#include "bgdet_format.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -70,42 +71,102 @@ static int norm_read(const struct checkpoint *checkpoint, const char *name, uint
     return 0;
 }
 
+/* What a norm does to channel i: value * scale + shift. */
+static double norm_scale(const struct norm *norm, uint32_t i, double eps)
+{
+    return (double)norm->gamma[i] / sqrt((double)norm->var[i] + eps);
+}
+
+static double norm_shift(const struct norm *norm, uint32_t i, double eps)
+{
+    return (double)norm->beta[i] - (double)norm->mean[i] * norm_scale(norm, i, eps);
+}
+
+static int read_conv(const struct checkpoint *checkpoint, const char *conv, struct folded *out, struct bgd_err *err)
+{
+    const struct checkpoint_tensor *weight;
+    if (read_tensor(checkpoint, conv, "weight", 4, 0, &weight, &out->weight, err))
+        return err->code;
+    out->out = (uint32_t)weight->dims[0];
+    out->in = (uint32_t)weight->dims[1];
+    out->kernel_h = (uint32_t)weight->dims[2];
+    out->kernel_w = (uint32_t)weight->dims[3];
+    if (has_tensor(checkpoint, conv, "bias"))
+        return read_tensor(checkpoint, conv, "bias", 1, out->out, NULL, &out->bias, err);
+    out->bias = calloc(out->out, sizeof *out->bias);
+    return out->bias ? 0 : err_set(err, BGD_MEMORY, "out of memory");
+}
+
 int fold_conv(const struct checkpoint *checkpoint, const char *conv, const char *norm_name, double eps, struct folded *out,
               struct bgd_err *err)
 {
     *out = (struct folded){0};
     struct norm norm = {0};
-    const struct checkpoint_tensor *weight;
-    if (read_tensor(checkpoint, conv, "weight", 4, 0, &weight, &out->weight, err))
-        goto fail;
-    out->out = (uint32_t)weight->dims[0];
-    out->in = (uint32_t)weight->dims[1];
-    out->kernel_h = (uint32_t)weight->dims[2];
-    out->kernel_w = (uint32_t)weight->dims[3];
-    if (has_tensor(checkpoint, conv, "bias")) {
-        if (read_tensor(checkpoint, conv, "bias", 1, out->out, NULL, &out->bias, err))
-            goto fail;
-    } else if (!(out->bias = calloc(out->out, sizeof *out->bias))) {
-        err_set(err, BGD_MEMORY, "out of memory");
-        goto fail;
-    }
-    if (!norm_name)
-        return 0;
-    if (norm_read(checkpoint, norm_name, out->out, &norm, err))
-        goto fail;
-    size_t taps = (size_t)(weight->numel / out->out);
-    for (uint32_t o = 0; o < out->out; o++) {
-        double scale = (double)norm.gamma[o] / sqrt((double)norm.var[o] + eps);
+    int code = read_conv(checkpoint, conv, out, err);
+    if (!code && norm_name)
+        code = norm_read(checkpoint, norm_name, out->out, &norm, err);
+    size_t taps = (size_t)out->in * out->kernel_h * out->kernel_w;
+    for (uint32_t o = 0; o < out->out && norm_name && !code; o++) {
+        double scale = norm_scale(&norm, o, eps);
         for (size_t i = 0; i < taps; i++)
             out->weight[o * taps + i] = (float)((double)out->weight[o * taps + i] * scale);
         out->bias[o] = (float)((double)norm.beta[o] + ((double)out->bias[o] - (double)norm.mean[o]) * scale);
     }
     norm_free(&norm);
-    return 0;
-fail:
+    if (code)
+        fold_free(out);
+    return code;
+}
+
+int fold_norm_conv(const struct checkpoint *checkpoint, const char *norm_name, const char *conv, double eps, struct folded *out,
+                   struct bgd_err *err)
+{
+    *out = (struct folded){0};
+    struct norm norm = {0};
+    int code = read_conv(checkpoint, conv, out, err);
+    if (!code && (out->kernel_h != 1 || out->kernel_w != 1))
+        code = err_set(err, BGD_UNSUPPORTED, "tensor %s.weight has a %ux%u kernel, expected 1x1", conv, out->kernel_h,
+                       out->kernel_w);
+    if (!code)
+        code = norm_read(checkpoint, norm_name, out->in, &norm, err);
+    for (uint32_t o = 0; o < out->out && !code; o++) {
+        double bias = (double)out->bias[o];
+        for (uint32_t i = 0; i < out->in; i++) {
+            float *weight = &out->weight[(size_t)o * out->in + i];
+            bias += (double)*weight * norm_shift(&norm, i, eps);
+            *weight = (float)((double)*weight * norm_scale(&norm, i, eps));
+        }
+        out->bias[o] = (float)bias;
+    }
     norm_free(&norm);
-    fold_free(out);
-    return err->code;
+    if (code)
+        fold_free(out);
+    return code;
+}
+
+int fold_norm(const struct checkpoint *checkpoint, const char *name, double eps, struct folded *out, struct bgd_err *err)
+{
+    *out = (struct folded){.in = 1, .kernel_h = 1, .kernel_w = 1};
+    char key[320];
+    snprintf(key, sizeof key, "%s.running_var", name);
+    const struct checkpoint_tensor *var = checkpoint_find(checkpoint, key);
+    if (!var || var->ndim != 1 || var->numel == 0 || var->numel > BGD_FORMAT_SIDE_MAX)
+        return err_set(err, BGD_DAMAGED, "tensor %s is %s", key, var ? "no vector" : "missing");
+    struct norm norm = {0};
+    out->out = (uint32_t)var->numel;
+    int code = norm_read(checkpoint, name, out->out, &norm, err);
+    out->weight = malloc(out->out * sizeof *out->weight);
+    out->bias = malloc(out->out * sizeof *out->bias);
+    if (!code && (!out->weight || !out->bias))
+        code = err_set(err, BGD_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < out->out && !code; i++) {
+        out->weight[i] = (float)norm_scale(&norm, i, eps);
+        out->bias[i] = (float)norm_shift(&norm, i, eps);
+    }
+    norm_free(&norm);
+    if (code)
+        fold_free(out);
+    return code;
 }
 
 int fold_dense(const struct checkpoint *checkpoint, const char *name, struct folded *out, struct bgd_err *err)

@@ -20,6 +20,16 @@ struct folded {
 int fold_conv(const struct checkpoint *checkpoint, const char *conv, const char *norm, double eps, struct folded *out,
               struct bgd_err *err);
 
+/*
+ * The other way round: NORM, then the 1x1 convolution CONV behind it (which must have no padding for this to be one):
+ *     weight' = weight * scale[in],   bias' = bias + sum over in of weight * (beta - mean * scale)[in]
+ */
+int fold_norm_conv(const struct checkpoint *checkpoint, const char *norm, const char *conv, double eps, struct folded *out,
+                   struct bgd_err *err);
+
+/* NORM by itself: a depthwise 1x1 convolution, weight (channels, 1, 1, 1). */
+int fold_norm(const struct checkpoint *checkpoint, const char *norm, double eps, struct folded *out, struct bgd_err *err);
+
 /* Reads NAME.weight (2 dimensions) and NAME.bias; kernel 1x1. */
 int fold_dense(const struct checkpoint *checkpoint, const char *name, struct folded *out, struct bgd_err *err);
 

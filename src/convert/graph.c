@@ -131,7 +131,7 @@ static uint32_t add_tensor(struct graph *graph, const char *name, const char *su
 static uint32_t add_op(struct graph *graph, const char *name, const struct bgd_format_op *op)
 {
     struct shape inputs[8], out;
-    const struct bgd_format_tensor *tensors[3];
+    const struct bgd_format_tensor *tensors[3] = {0};
     if (graph->err.code)
         return 0;
     for (uint32_t i = 0; i < op->n_inputs; i++)
@@ -187,6 +187,27 @@ uint32_t graph_op(struct graph *graph, enum bgd_op code, const char *name, uint3
     struct bgd_format_op op = {.code = code, .n_inputs = op_info(code)->n_inputs, .inputs = {x}};
     if (op.n_inputs > 1)
         op.inputs[1] = y;
+    return add_op(graph, name, &op);
+}
+
+uint32_t graph_op_n(struct graph *graph, enum bgd_op code, const char *name, const uint32_t *values, uint32_t n)
+{
+    struct bgd_format_op op = {.code = code, .n_inputs = n};
+    assert(n <= sizeof op.inputs / sizeof op.inputs[0]);
+    memcpy(op.inputs, values, n * sizeof *values);
+    return add_op(graph, name, &op);
+}
+
+uint32_t graph_op_with(struct graph *graph, enum bgd_op code, const char *name, uint32_t x, float parameter)
+{
+    const struct bgd_format_op op = {.code = code, .n_inputs = 1, .inputs = {x}, .parameter = parameter};
+    return add_op(graph, name, &op);
+}
+
+uint32_t graph_upsample(struct graph *graph, const char *name, uint32_t x, uint32_t scale, bool align_corners)
+{
+    const struct bgd_format_op op = {
+        .code = BGD_OP_UPSAMPLE, .n_inputs = 1, .inputs = {x}, .scale = scale, .align_corners = align_corners};
     return add_op(graph, name, &op);
 }
 

@@ -22,8 +22,13 @@ uint32_t graph_conv(struct graph *graph, const char *name, uint32_t x, uint32_t 
                     const float *weight, const float *bias);
 uint32_t graph_dense(struct graph *graph, const char *name, uint32_t x, uint32_t out, const float *weight, const float *bias);
 uint32_t graph_max_pool(struct graph *graph, const char *name, uint32_t x, struct bgd_window window);
-/* relu, sigmoid, softmax, add, global_mean: ops of values alone. `y` is the second input of add, else ignored. */
+/* Ops of one or two values and no attributes. `y` is the second input of add and mul, else ignored. */
 uint32_t graph_op(struct graph *graph, enum bgd_op code, const char *name, uint32_t x, uint32_t y);
+/* Ops of several values: concat, attention. */
+uint32_t graph_op_n(struct graph *graph, enum bgd_op code, const char *name, const uint32_t *values, uint32_t n);
+/* Ops of one value and a parameter: quantile_mask, denoise, high_pass. */
+uint32_t graph_op_with(struct graph *graph, enum bgd_op code, const char *name, uint32_t x, float parameter);
+uint32_t graph_upsample(struct graph *graph, const char *name, uint32_t x, uint32_t scale, bool align_corners);
 
 void graph_output(struct graph *graph, uint32_t value);
 struct shape graph_shape(const struct graph *graph, uint32_t value);

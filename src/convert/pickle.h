@@ -1,7 +1,7 @@
 /*
  * Pickles as data. The machine can build nothing but scalars, texts, tuples, lists, dicts and views of storages; it
- * calls nothing. A callable that is not in its list of six (pickle.c) is refused by its name, an opcode that is not in
- * its list by its name and place.
+ * calls nothing. A callable that is not in its list of six (pickle_tensors.c) is refused by its name, an opcode that is
+ * not in its list (pickle.c) by its name and place.
  *
  * Limits: 64 MiB, 1,000,000 opcodes, 10,000 values on the stack, 100,000 memo slots, 100,000 tensors and as many
  * storages, nesting of 64, texts of 1 MiB. Values are shared, never copied, so that neither time nor memory grows

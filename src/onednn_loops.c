@@ -1,0 +1,412 @@
+/*
+ * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, add and mul with a repeated
+ * operand, attention, quantile mask, denoise, high-pass.
+ *
+ * The loops over pictures work in each of oneDNN's usual layouts, so that no reorder stands around them: channels lie in
+ * blocks of B, (n, c / B, h w, B). B = 1 is nchw, B = c is nhwc, 8 and 16 are the layouts of AVX2 and AVX-512.
+ */
+#include "onednn.h"
+
+#include "err.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t blocks_of(uint32_t channels, uint32_t block)
+{
+    return (channels + block - 1) / block;
+}
+
+/* Floats of a picture of that shape, channels of a last block that is not full included. */
+static size_t picture_size(struct shape s, uint32_t block)
+{
+    return (size_t)blocks_of(s.c, block) * block * s.h * s.w;
+}
+
+/* ---------------------------------------------------------------- add, mul */
+
+static void combine(bool multiply, size_t n, const float *restrict x, const float *restrict y, float *restrict out)
+{
+    if (multiply)
+        for (size_t i = 0; i < n; i++)
+            out[i] = x[i] * y[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = x[i] + y[i];
+}
+
+static void combine_one(bool multiply, size_t n, const float *restrict x, float y, float *restrict out)
+{
+    if (multiply)
+        for (size_t i = 0; i < n; i++)
+            out[i] = x[i] * y;
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = x[i] + y;
+}
+
+/* y is (c, 1, 1): one value per channel. */
+static void combine_channels(const struct loop *loop, const float *x, const float *y, float *out)
+{
+    uint32_t block = loop->block, blocks = blocks_of(loop->in[0].c, block);
+    size_t plane = (size_t)loop->in[0].h * loop->in[0].w;
+    bool multiply = loop->op->code == BGD_OP_MUL;
+    for (uint32_t b = 0; b < blocks; b++, x += plane * block, out += plane * block) {
+        uint32_t left = loop->in[0].c - b * block;
+        if (block == 1) {
+            combine_one(multiply, plane, x, y[b], out);
+            continue;
+        }
+        for (size_t p = 0; p < plane; p++) {
+            combine(multiply, left < block ? left : block, x + p * block, y + b * block, out + p * block);
+            for (uint32_t k = left; k < block; k++)
+                out[p * block + k] = 0; /* padding stays zero: convolutions read it */
+        }
+    }
+}
+
+/* y is (1, h, w): one value per pixel. */
+static void combine_pixels(const struct loop *loop, const float *x, const float *y, float *out)
+{
+    uint32_t block = loop->block, blocks = blocks_of(loop->in[0].c, block);
+    size_t plane = (size_t)loop->in[0].h * loop->in[0].w;
+    bool multiply = loop->op->code == BGD_OP_MUL;
+    for (uint32_t b = 0; b < blocks; b++, x += plane * block, out += plane * block) {
+        uint32_t left = loop->in[0].c - b * block;
+        if (block == 1) {
+            combine(multiply, plane, x, y, out);
+            continue;
+        }
+        for (size_t p = 0; p < plane; p++) {
+            combine_one(multiply, left < block ? left : block, x + p * block, y[p], out + p * block);
+            for (uint32_t k = left; k < block; k++)
+                out[p * block + k] = 0;
+        }
+    }
+}
+
+static void run_combine(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    size_t size = picture_size(loop->in[0], loop->block);
+    bool channels = loop->in[1].c == loop->in[0].c && loop->in[1].h == 1 && loop->in[1].w == 1;
+    for (uint32_t n = 0; n < loop->tile; n++) {
+        const float *y = sources[1] + n * shape_size(loop->in[1]);
+        if (channels)
+            combine_channels(loop, sources[0] + n * size, y, target + n * size);
+        else
+            combine_pixels(loop, sources[0] + n * size, y, target + n * size);
+    }
+}
+
+/* ---------------------------------------------------------------- concat */
+
+/* Blocks are full (the builder sees to it), so that a source's blocks follow each other; nhwc goes pixel by pixel. */
+static void run_concat(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    size_t plane = (size_t)loop->out.h * loop->out.w;
+    bool by_pixel = loop->block == loop->out.c && loop->block > 1;
+    for (uint32_t n = 0; n < loop->tile; n++)
+        for (size_t p = 0; p < (by_pixel ? plane : 1); p++)
+            for (uint32_t i = 0; i < loop->op->n_inputs; i++) {
+                size_t part = loop->in[i].c * (by_pixel ? 1 : plane);
+                memcpy(target, sources[i] + (n * (by_pixel ? plane : 1) + p) * part, part * sizeof *target);
+                target += part;
+            }
+}
+
+/* ---------------------------------------------------------------- upsample */
+
+/* As backend_ref's upsample_place: PyTorch's positions, in float. */
+static float place(uint32_t o, uint32_t in, uint32_t out, bool align, uint32_t *low, uint32_t *high)
+{
+    float position = align ? (out > 1 ? (float)(in - 1) / (float)(out - 1) : 0) * (float)o
+                           : fmaxf(((float)o + 0.5f) * ((float)in / (float)out) - 0.5f, 0);
+    *low = (uint32_t)position < in - 1 ? (uint32_t)position : in - 1;
+    *high = *low + (*low < in - 1);
+    return position - (float)*low;
+}
+
+static void upsample_row(const struct loop *loop, const float *top, const float *bottom, float down, float *out)
+{
+    uint32_t block = loop->block, width = loop->out.w;
+    for (uint32_t j = 0; j < width; j++, out += block) {
+        uint32_t left, right;
+        float across = place(j, loop->in[0].w, width, loop->op->align_corners, &left, &right);
+        const float *a = top + (size_t)left * block, *b = top + (size_t)right * block;
+        const float *c = bottom + (size_t)left * block, *d = bottom + (size_t)right * block;
+        float wa = (1 - down) * (1 - across), wb = (1 - down) * across, wc = down * (1 - across), wd = down * across;
+        for (uint32_t k = 0; k < block; k++)
+            out[k] = a[k] * wa + b[k] * wb + c[k] * wc + d[k] * wd;
+    }
+}
+
+static void run_upsample(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    struct shape in = loop->in[0], out = loop->out;
+    uint32_t block = loop->block, planes = loop->tile * blocks_of(in.c, block);
+    for (uint32_t p = 0; p < planes; p++) {
+        const float *source = sources[0] + (size_t)p * in.h * in.w * block;
+        for (uint32_t i = 0; i < out.h; i++, target += (size_t)out.w * block) {
+            uint32_t top, bottom;
+            float down = place(i, in.h, out.h, loop->op->align_corners, &top, &bottom);
+            upsample_row(loop, source + (size_t)top * in.w * block, source + (size_t)bottom * in.w * block, down, target);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- attention, masks: dense values */
+
+static void run_attention(const struct loop *loop, const float *const *sources, float *target, float *weights)
+{
+    size_t rows = (size_t)loop->out.c * loop->out.h, width = loop->out.w;
+    for (size_t i = 0; i < loop->tile * rows; i++) {
+        size_t first = i / rows * rows * width; /* of the picture */
+        const float *q = sources[0] + i * width, *k = sources[1] + first, *v = sources[2] + first;
+        float *y = target + i * width, top = -INFINITY, sum = 0;
+        for (size_t j = 0; j < rows; j++) {
+            float product = 0;
+            for (size_t d = 0; d < width; d++)
+                product += q[d] * k[j * width + d];
+            weights[j] = product;
+            top = fmaxf(top, product);
+        }
+        for (size_t d = 0; d < width; d++)
+            y[d] = 0;
+        for (size_t j = 0; j < rows; j++) {
+            float weight = expf(weights[j] - top);
+            sum += weight;
+            for (size_t d = 0; d < width; d++)
+                y[d] += weight * v[j * width + d];
+        }
+        for (size_t d = 0; d < width; d++)
+            y[d] /= sum;
+    }
+}
+
+/* NAN behind all numbers: qsort needs an order. */
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y) + (isnan(x) != 0) - (isnan(y) != 0);
+}
+
+static void run_quantile_mask(const struct loop *loop, const float *const *sources, float *target, float *sorted)
+{
+    size_t n = (size_t)shape_size(loop->out);
+    for (uint32_t t = 0; t < loop->tile; t++) {
+        const float *x = sources[0] + t * n;
+        memcpy(sorted, x, n * sizeof *x);
+        qsort(sorted, n, sizeof *sorted, compare_floats);
+        float position = loop->op->parameter * (float)(n - 1), low = floorf(position), share = position - low;
+        float a = sorted[(size_t)low], b = sorted[(size_t)low + (low < (float)(n - 1))];
+        float quantile = share < 0.5f ? a + share * (b - a) : b - (b - a) * (1 - share);
+        for (size_t i = 0; i < n; i++)
+            target[t * n + i] = x[i] > quantile ? x[i] : 0;
+    }
+}
+
+static void run_denoise(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    size_t n = loop->tile * (size_t)shape_size(loop->out);
+    float cut = loop->op->parameter;
+    for (size_t i = 0; i < n; i++) {
+        float background = 1 - sources[0][i];
+        target[i] = sources[0][i] + (background > cut ? 0 : background);
+    }
+}
+
+/* ---------------------------------------------------------------- high-pass
+ *
+ * x minus its low frequencies. Those of the disc lie in a box of at most 2 r by 2 r frequencies, so their spectrum, and its way
+ * back, are products with two thin matrices: rows (nu, h) and columns (nv, w) of e^(-2 pi i f k / n). For 80 x 80 and
+ * r = 16 these are a third of what two transforms of the whole plane by their definition would take.
+ */
+struct high_pass {
+    uint32_t nu, nv;        /* frequencies of the box */
+    float *row_re, *row_im; /* (nu, h) */
+    float *col_re, *col_im; /* (nv, w) */
+    float *inside;          /* (nu, nv): 1 / (h w) inside of the disc, else 0 */
+};
+
+/* Places of a shifted axis within the radius of the centre: the first, and how many. */
+static uint32_t near_centre(uint32_t n, double centre, double radius, uint32_t *first)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (fabs(i - centre) < radius) {
+            *first = count ? *first : i;
+            count++;
+        }
+    return count;
+}
+
+/* cos and -sin of 2 pi f k / n for the frequencies of `count` places from `first` on. */
+static void fill_waves(uint32_t n, uint32_t first, uint32_t count, float *re, float *im)
+{
+    const double pi = 3.14159265358979323846;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t frequency = (first + i + n - n / 2) % n;
+        for (uint32_t k = 0; k < n; k++) {
+            double angle = 2 * pi * (double)(frequency * k % n) / n;
+            re[(size_t)i * n + k] = (float)cos(angle);
+            im[(size_t)i * n + k] = (float)-sin(angle);
+        }
+    }
+}
+
+static float *take(float **at, size_t n)
+{
+    float *taken = *at;
+    *at += n;
+    return taken;
+}
+
+/* The tables, behind the struct in one allocation; NULL when memory ran out. */
+static struct high_pass *high_pass_tables(struct shape s, double radius)
+{
+    double centre = s.h / 2.0;
+    uint32_t first_u = 0, first_v = 0;
+    uint32_t nu = near_centre(s.h, centre, radius, &first_u), nv = near_centre(s.w, centre, radius, &first_v);
+    size_t floats = 2 * ((size_t)nu * s.h + (size_t)nv * s.w) + (size_t)nu * nv;
+    struct high_pass *h = malloc(sizeof *h + floats * sizeof(float));
+    if (!h)
+        return NULL;
+    float *at = (float *)(void *)(h + 1);
+    h->nu = nu;
+    h->nv = nv;
+    h->row_re = take(&at, (size_t)nu * s.h);
+    h->row_im = take(&at, (size_t)nu * s.h);
+    h->col_re = take(&at, (size_t)nv * s.w);
+    h->col_im = take(&at, (size_t)nv * s.w);
+    h->inside = take(&at, (size_t)nu * nv);
+    fill_waves(s.h, first_u, nu, h->row_re, h->row_im);
+    fill_waves(s.w, first_v, nv, h->col_re, h->col_im);
+    for (uint32_t u = 0; u < nu; u++)
+        for (uint32_t v = 0; v < nv; v++) {
+            double down = first_u + u - centre, across = first_v + v - centre;
+            bool inside = sqrt(down * down + across * across) < radius;
+            h->inside[(size_t)u * nv + v] = inside ? (float)(1.0 / ((double)s.h * s.w)) : 0;
+        }
+    return h;
+}
+
+/* y (n) += a x (n) */
+static void add_scaled(uint32_t n, float a, const float *restrict x, float *restrict y)
+{
+    for (uint32_t i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+static float dot(uint32_t n, const float *restrict a, const float *restrict b)
+{
+    float sums[16] = {0}, sum = 0;
+    uint32_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int k = 0; k < 16; k++)
+            sums[k] += a[i + (uint32_t)k] * b[i + (uint32_t)k];
+    for (; i < n; i++)
+        sum += a[i] * b[i];
+    for (int k = 0; k < 16; k++)
+        sum += sums[k];
+    return sum;
+}
+
+/* One plane. `work` has room for 6 lines of w: a frequency's row of the spectrum there (re, im) and back, and sums. */
+static void high_pass_plane(const struct high_pass *t, struct shape s, const float *x, float *y, float *low_re, float *low_im,
+                            float *work)
+{
+    uint32_t w = s.w;
+    float *a_re = work, *a_im = work + w, *c_re = work + 2 * w, *c_im = work + 3 * w;
+    memset(low_re, 0, (size_t)s.h * w * sizeof *low_re);
+    memset(low_im, 0, (size_t)s.h * w * sizeof *low_im);
+    for (uint32_t u = 0; u < t->nu; u++) {
+        const float *row_re = t->row_re + (size_t)u * s.h, *row_im = t->row_im + (size_t)u * s.h;
+        memset(work, 0, 4 * w * sizeof *work);
+        for (uint32_t r = 0; r < s.h; r++) { /* frequency u of every column */
+            add_scaled(w, row_re[r], x + (size_t)r * w, a_re);
+            add_scaled(w, row_im[r], x + (size_t)r * w, a_im);
+        }
+        for (uint32_t v = 0; v < t->nv; v++) { /* and v of that; straight back along the row */
+            const float *col_re = t->col_re + (size_t)v * w, *col_im = t->col_im + (size_t)v * w;
+            float share = t->inside[(size_t)u * t->nv + v];
+            if (share == 0)
+                continue;
+            float re = (dot(w, a_re, col_re) - dot(w, a_im, col_im)) * share;
+            float im = (dot(w, a_re, col_im) + dot(w, a_im, col_re)) * share;
+            for (uint32_t j = 0; j < w; j++) { /* times the conjugate */
+                c_re[j] += re * col_re[j] + im * col_im[j];
+                c_im[j] += im * col_re[j] - re * col_im[j];
+            }
+        }
+        for (uint32_t r = 0; r < s.h; r++)
+            for (uint32_t j = 0; j < w; j++) {
+                low_re[(size_t)r * w + j] += row_re[r] * c_re[j] + row_im[r] * c_im[j];
+                low_im[(size_t)r * w + j] += row_re[r] * c_im[j] - row_im[r] * c_re[j];
+            }
+    }
+    for (size_t i = 0; i < (size_t)s.h * w; i++) {
+        float re = x[i] - low_re[i];
+        y[i] = sqrtf(re * re + low_im[i] * low_im[i]);
+    }
+}
+
+static void run_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    struct shape s = loop->out;
+    size_t plane = (size_t)s.h * s.w;
+    for (uint32_t p = 0; p < loop->tile * s.c; p++)
+        high_pass_plane(loop->tables, s, sources[0] + p * plane, target + p * plane, scratch, scratch + plane,
+                        scratch + 2 * plane);
+}
+
+/* ---------------------------------------------------------------- */
+
+struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
+                                uint32_t block)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return NULL;
+    *loop = (struct loop){.op = op, .tile = tile, .out = out, .block = block};
+    memcpy(loop->in, in, op->n_inputs * sizeof *in);
+    switch ((enum bgd_op)op->code) {
+    case BGD_OP_ADD:
+    case BGD_OP_MUL: loop->run = run_combine; break;
+    case BGD_OP_CONCAT: loop->run = run_concat; break;
+    case BGD_OP_UPSAMPLE: loop->run = run_upsample; break;
+    case BGD_OP_ATTENTION:
+        loop->run = run_attention;
+        loop->scratch_bytes = (size_t)out.c * out.h * sizeof(float);
+        break;
+    case BGD_OP_QUANTILE_MASK:
+        loop->run = run_quantile_mask;
+        loop->scratch_bytes = (size_t)shape_size(out) * sizeof(float);
+        break;
+    case BGD_OP_DENOISE: loop->run = run_denoise; break;
+    case BGD_OP_HIGH_PASS:
+        loop->run = run_high_pass;
+        loop->scratch_bytes = (2 * (size_t)out.h + 4) * out.w * sizeof(float);
+        loop->tables = high_pass_tables(out, (double)op->parameter);
+        if (!loop->tables) {
+            free(loop);
+            return NULL;
+        }
+        break;
+    default: assert(false && "an op that oneDNN has");
+    }
+    return loop;
+}
+
+void onednn_loop_destroy(struct loop *loop)
+{
+    if (!loop)
+        return;
+    free(loop->tables);
+    free(loop);
+}
