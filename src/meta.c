@@ -1,6 +1,7 @@
 #include "meta.h"
 
 #include "err.h"
+#include "utf8.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -8,25 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 sequence at `s` (shortest form, no surrogate), 0 if there is none. A NUL ends every sequence. */
-static int utf8_length(const unsigned char *s)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    uint32_t code = n > 1 ? s[0] & (0x7fu >> n) : s[0];
-    for (int i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (s[i] & 0x3f);
-    }
-    return n && code >= least[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
-}
-
 bool meta_is_text(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
-    for (int n; *s; s += n) {
-        n = utf8_length(s);
+    for (size_t n; *s; s += n) {
+        n = utf8_length(s, SIZE_MAX);
         if (n == 0 || *s < 0x20 || *s == 0x7f)
             return false;
     }

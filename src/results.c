@@ -1,6 +1,7 @@
 #include "results.h"
 
 #include "err.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,27 +138,12 @@ int results_finish(struct results *results, bool complete, struct bgd_err *err)
 
 /* ---------------------------------------------------------------- text */
 
-/* The bytes of the UTF-8 sequence at `s`, or 0 if there is no valid one (RFC 3629: shortest form, no surrogates). */
-static int utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-    for (int i = 1; i < n; i++)
-        if (s[i] >> 6 != 2)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 /* A JSON string; see the header for bytes that are not UTF-8. */
 static void put_json(FILE *file, const char *text)
 {
     putc('"', file);
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = utf8_length(s);
+        size_t n = utf8_length(s, SIZE_MAX);
         if (n == 0)
             fprintf(file, "\\udc%02x", *s++);
         else if (*s < 0x20 || *s == 0x7f)
@@ -268,7 +254,7 @@ static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
 static void put_name(FILE *file, const char *text)
 {
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = utf8_length(s);
+        size_t n = utf8_length(s, SIZE_MAX);
         if (n == 0 || *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
             putc('?', file);
             s += n ? n : 1;

@@ -2,6 +2,7 @@
 
 #include "../bytes.h"
 #include "../err.h"
+#include "../utf8.h"
 #include "../half.h"
 #include "legacy.h"
 #include "pickle.h"
@@ -44,19 +45,9 @@ const char *checkpoint_dtype_name(enum checkpoint_dtype dtype)
 bool checkpoint_is_utf8(const void *text, size_t size)
 {
     const uint8_t *p = text;
-    for (size_t i = 0; i < size;) {
-        uint8_t c = p[i++];
-        if (c < 0x80)
-            continue;
-        /* What may follow the first byte decides over overlong forms (e0, f0), surrogates (ed) and the end (f4). */
-        uint32_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-        uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-        if (c < 0xc2 || c > 0xf4 || more > size - i || p[i] < low || p[i] > high)
+    for (size_t i = 0, n; i < size; i += n)
+        if ((n = utf8_length(p + i, size - i)) == 0)
             return false;
-        for (i++; --more > 0; i++)
-            if (p[i] < 0x80 || p[i] > 0xbf)
-                return false;
-    }
     return true;
 }
 
