@@ -395,7 +395,7 @@ static void draw_thumb(struct canvas *canvas, int x, int y, const struct thumb *
 /* The card alone, or the card, its mask and what was judged, those with a caption where the card has its verdict. */
 static void draw_thumbs(struct canvas *canvas, int x, int y, const struct card *card)
 {
-    static const char *const captions[] = {NULL, "main object (white)", "background that was judged"};
+    static const char *const captions[] = {NULL, "main object (white)", "background that it leaves"};
     draw_thumb(canvas, x, y, &card->thumbs[CARD]);
     for (int i = MASK; i < THUMBS && card->thumbs[i].rgb; i++) {
         x += INNER + PAD;

@@ -62,12 +62,14 @@ static void print_window(char *text, size_t size, const struct bgd_format_op *op
 
 static void print_meta(const struct meta *meta)
 {
-    printf("  %-12s %s\n", "network", meta->arch);
-    if (meta->kind == META_CLASSIFIER) {
+    printf("  %-12s %s, a %s\n", "network", meta->arch, meta_kind_name(meta->kind));
+    if (meta->kind != META_NETWORK) {
         const struct feed_spec *in = &meta->input;
         printf("  %-12s %ux%u, %u channels, mean %g %g %g, std %g %g %g, bilinear\n", "input", in->width, in->height,
                meta->input.channels, (double)in->mean[0], (double)in->mean[1], (double)in->mean[2], (double)in->std[0],
                (double)in->std[1], (double)in->std[2]);
+    }
+    if (meta->kind == META_CLASSIFIER) {
         printf("  %-12s %s of", "head", meta->head);
         for (uint32_t i = 0; i < meta->n_labels && i < 20; i++)
             printf("%s %s >= %g", i ? "," : "", meta->labels[i], (double)meta->thresholds[i]);
