@@ -64,7 +64,7 @@ void feed_extent(const struct bgd_image *image, double *width, double *height);
 int feed_image(const struct bgd_image *image, const struct feed_mask *mask, const struct feed_spec *spec,
                struct feed_scratch *scratch, float *chw, struct bgd_err *err);
 
-/* The picture at width x height in 8 bits, rounded as Pillow would: a thumbnail that later stages take for the card. */
+/* The picture at width x height in 8 bits, rounded once (at most 1 from Pillow, which rounds after each axis): a thumbnail that later stages take for the card. */
 int feed_shrink(const struct bgd_image *image, uint32_t width, uint32_t height, struct feed_scratch *scratch,
                 struct bgd_image *thumbnail, struct bgd_err *err);
 

@@ -317,7 +317,7 @@ static float dot(uint32_t n, const float *restrict a, const float *restrict b)
     return sum;
 }
 
-/* One plane. `work` has room for 6 lines of w: a frequency's row of the spectrum there (re, im) and back, and sums. */
+/* One plane. `work` has room for 4 lines of w: a frequency's row of the spectrum there (re, im) and back, and sums. */
 static void high_pass_plane(const struct high_pass *t, struct shape s, const float *x, float *y, float *low_re, float *low_im,
                             float *work)
 {

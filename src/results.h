@@ -8,7 +8,7 @@
  *   "verdict" "clean" or "defective"; "score" P(defective); "reasons" {name: P} of those that the model knows;
  *   "width", "height", "format" of the picture                                                   (these six: if ok)
  *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
- *   "model"   XXH3-128 of the model file
+ *   "model"   the pipeline's hash (bgd_pipeline_hash); a classifier's own, as `inspect` shows it, if it stands alone
  *   "error"   {"code": bgd_code_name, "detail": one line}                                        (if error)
  * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,
  * duplicates,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are).

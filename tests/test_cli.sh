@@ -204,5 +204,14 @@ check "no cut-out: a picture of $*" test "$1" -le 600
 mkdir shown; cp "$cards/clean_mug.jpg" shown
 for i in 1 2; do claim "show -r, time $i: its own picture is no card" 0 "$bgdet" show -p p.json -o shown/s.png -r shown; says err '1 card in'; done
 
+mkdir -p own && cp "$cards/clean_mug.jpg" own/ && echo own/clean_mug.jpg >own.txt && cp "$model" own.bgd
+claim "masks are not written among the cards" 64 "$bgdet" score -q -p "$root/pipelines/default.json" --masks . -r own; says err 'among the cards'
+claim "rows do not replace the list they come from" 64 "$bgdet" score -q --files-from own.txt -o own.txt; says err 'own.txt is an input'
+claim "a sheet does not replace the model" 64 "$bgdet" show -q -p own.bgd -o own.bgd own/clean_mug.jpg; says err 'own.bgd is an input'
+claim "rows do not replace a card" 64 "$bgdet" score -q -o own/clean_mug.jpg own/clean_mug.jpg; says err 'is one of the cards'
+what="the inputs are as they were"
+check "a model or a card was replaced" cmp -s own.bgd "$model"
+check "a card was replaced" cmp -s own/clean_mug.jpg "$cards/clean_mug.jpg"
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

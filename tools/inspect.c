@@ -70,6 +70,8 @@ static void print_meta(const struct meta *meta)
                (double)in->std[1], (double)in->std[2]);
     }
     if (meta->kind == META_CLASSIFIER) {
+        printf("  %-12s %g %g %g\n", "fill", (double)meta->input.fill[0], (double)meta->input.fill[1],
+               (double)meta->input.fill[2]);
         printf("  %-12s %s of", "head", meta->head);
         for (uint32_t i = 0; i < meta->n_labels && i < 20; i++)
             printf("%s %s >= %g", i ? "," : "", meta->labels[i], (double)meta->thresholds[i]);

@@ -185,11 +185,41 @@ static char *mask_path(const char *folder, const char *id)
     return path;
 }
 
+/* The folder that a path's last name lies in. */
+static bool folder_of(const char *path, struct stat *st)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    bool found = folder && stat(folder, st) == 0;
+    free(folder);
+    return found;
+}
+
+/* A mask beside its card could be another card's file, and would be a card itself for the next run. */
+static bool lies_beside(const char *mask, const char *card)
+{
+    struct stat a, b;
+    return folder_of(mask, &a) && folder_of(card, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+#define MASK_NAME_MAX 220 /* of the 255 bytes that a name may have; the rest is for the temporary file's */
+
 static int write_mask(struct run *run, const struct flow_row *row, struct bgd_err *err)
 {
     if (!run->settings->masks || row->code)
         return 0;
     char *path = mask_path(run->settings->masks, row->id);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (slash && strlen(slash + 1) > MASK_NAME_MAX) {
+        fprintf(stderr, "bgdet: %s: no mask, its name would be too long\n", row->id);
+        free(path);
+        return 0;
+    }
+    if (path && lies_beside(path, row->id)) {
+        err_set(err, BGD_ARGUMENT, "%s: its mask would lie among the cards: name another folder for --masks", row->id);
+        free(path);
+        return err->code;
+    }
     uint8_t *grey = malloc((size_t)row->width * row->height);
     int code;
     if (!path || !grey) {
@@ -241,7 +271,11 @@ static bool same_file(const char *a, const char *b)
 /* An output over a card, or over the other output, would destroy it. */
 static int check_outputs(const struct run_settings *s, struct bgd_err *err)
 {
-    const char *const outputs[] = {s->results.path, s->sheet};
+    const char *const outputs[] = {s->results.path, s->sheet}, *const inputs[] = {s->catalogue.list, s->pipeline};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; outputs[i] && k < 2; k++)
+            if (inputs[k] && same_file(outputs[i], inputs[k]))
+                return err_set(err, BGD_ARGUMENT, "%s is an input of this run: it would be overwritten", outputs[i]);
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; outputs[i] && k < s->catalogue.n_paths; k++)
             if (same_file(outputs[i], s->catalogue.paths[k]))
