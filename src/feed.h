@@ -51,7 +51,7 @@ struct feed_scratch {
 /*
  * The size of the picture in its decoded pixels. A JPEG of 900 columns decoded at 1/8 has 113, of which the last stands for 4
  * columns only: the picture is 112.5 wide, and taking it for 113 would move what is at its right by 4 of the photo's pixels.
- * (On the 47 real JPEGs of shared/data this alone is 0.5/255 of the mean difference between a reduced and a full
+ * (On 47 real JPEGs this alone is 0.5/255 of the mean difference between a reduced and a full
  * decode, 1.3/255.)
  */
 void feed_extent(const struct bgd_image *image, double *width, double *height);

@@ -86,7 +86,7 @@ static uint32_t find_residual(const struct builder *b, uint32_t value, uint32_t 
  * oneDNN's loops multiply the weights with one row of one picture at a time. Deep in a network that sees 60x80 a row has 2 to 8
  * pixels, and most of the time goes into loading weights. A convolution of (n, c, h, w) by (kh, kw) is also a 3-D one of the
  * single picture (1, c, h, w, n) by (kh, kw, 1): then a row is n pixels, and padding costs nothing. The numbers are the
- * same, the layout is (h, w, n, c) in memory, and ResNet-18 runs 1.7 times as fast. */
+ * same, the layout is (h, w, n, c) in memory, and ResNet-18 ran 1.7 times as fast when this was built. */
 
 /* (n, c, h, w) seen as (1, c, h, w, n). */
 static dnnl_memory_desc_t side_view(const dnnl_memory_desc_t *desc)

@@ -32,19 +32,27 @@ Test(bytes, reads_both_byte_orders)
 }
 
 #define CHECK_SHORT(read, type, width)                                                                                         \
-    for (size_t n = 0; n < (width); n++) {                                                                                     \
-        uint8_t *data = block(n);                                                                                              \
-        struct bytes b = bytes_of(data, n);                                                                                    \
-        type out = 77;                                                                                                         \
-        cr_expect_not(read(&b, &out), #read " of %zu bytes", n);                                                               \
-        cr_expect_eq(out, 77, #read " wrote");                                                                                 \
-        cr_expect_eq(b.pos, 0, #read " moved");                                                                                \
-        free(data);                                                                                                            \
-    }
+    do {                                                                                                                       \
+        for (size_t n = 0; n < (width); n++) {                                                                                 \
+            uint8_t *data = block(n);                                                                                          \
+            struct bytes b = bytes_of(data, n);                                                                                \
+            type out = 77;                                                                                                     \
+            cr_expect_not(read(&b, &out), #read " of %zu bytes", n);                                                           \
+            cr_expect_eq(out, 77, #read " wrote");                                                                             \
+            cr_expect_eq(b.pos, 0, #read " moved");                                                                            \
+            free(data);                                                                                                        \
+        }                                                                                                                      \
+    } while (0)
 
-Test(bytes, a_read_past_the_end_moves_and_writes_nothing){
-    CHECK_SHORT(bytes_u8, uint8_t, 1) CHECK_SHORT(bytes_u16le, uint16_t, 2) CHECK_SHORT(bytes_u16be, uint16_t, 2)
-        CHECK_SHORT(bytes_u32le, uint32_t, 4) CHECK_SHORT(bytes_u32be, uint32_t, 4) CHECK_SHORT(bytes_u64le, uint64_t, 8)}
+Test(bytes, a_read_past_the_end_moves_and_writes_nothing)
+{
+    CHECK_SHORT(bytes_u8, uint8_t, 1);
+    CHECK_SHORT(bytes_u16le, uint16_t, 2);
+    CHECK_SHORT(bytes_u16be, uint16_t, 2);
+    CHECK_SHORT(bytes_u32le, uint32_t, 4);
+    CHECK_SHORT(bytes_u32be, uint32_t, 4);
+    CHECK_SHORT(bytes_u64le, uint64_t, 8);
+}
 
 Test(bytes, seek_skip_and_take_stop_at_the_end)
 {

@@ -146,7 +146,6 @@ static int judged_picture(struct run *run, const struct flow_row *row, struct bg
     return made ? 0 : BGD_MEMORY;
 }
 
-/* The smallest decoded size that fills a thumbnail, whatever the card's aspect. */
 static int add_to_sheet(struct run *run, const struct flow_row *row, struct bgd_err *err)
 {
     if (!run->sheet || row->index >= SHEET_CARDS_MAX)
