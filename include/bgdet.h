@@ -82,6 +82,7 @@ struct bgd_image {
     uint32_t full_height;
     enum bgd_format format;
     size_t capacity; /* bytes allocated at `rgb` */
+    bool borrowed;   /* `rgb` belongs to the caller: never freed, and replaced when a picture needs more than `capacity` */
 };
 
 /*
@@ -151,10 +152,19 @@ struct bgd_result {
 
 struct bgd_engine; /* a pipeline made ready on a device */
 
+/* What the networks compute in. Sums are f32 in all of them. */
+enum bgd_precision {
+    BGD_PRECISION_AUTO, /* f16 on CUDA, f32 on a CPU */
+    BGD_PRECISION_F32,
+    BGD_PRECISION_F16,  /* CUDA only; so is bf16 */
+    BGD_PRECISION_BF16,
+};
+
 struct bgd_engine_options {
     const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
-    uint32_t batch;     /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
-    uint32_t lanes;     /* calls that may run at the same time; 0: 1 */
+    enum bgd_precision precision;
+    uint32_t batch; /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
+    uint32_t lanes; /* calls that may run at the same time, at the most; 0: 1 */
 };
 
 /*
@@ -166,7 +176,11 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
 void bgd_engine_close(struct bgd_engine *engine);
 
 const char *bgd_engine_device(const struct bgd_engine *engine); /* the backend taken: "onednn", ... */
+uint32_t bgd_engine_lanes(const struct bgd_engine *engine);     /* calls at the same time: options.lanes, or fewer */
 uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per call at the most */
+bool bgd_engine_halved(const struct bgd_engine *engine);        /* the batch, since the device's memory holds no more */
+/* Why a faster device of this build was not taken: one line. "" if none was passed over. */
+const char *bgd_engine_passed_over(const struct bgd_engine *engine);
 uint32_t bgd_engine_width(const struct bgd_engine *engine);     /* the largest size that pictures are shrunk to, */
 uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image_decode */
 
@@ -176,6 +190,11 @@ uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image
  */
 int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_image *const *images, uint32_t n,
                      struct bgd_result *results, struct bgd_err *err);
+
+/* `bytes` of memory that the device reads pictures from the fastest, valid until the engine is closed; see
+ * bgd_image.borrowed. NULL where the heap is as good, or when there is none: then do without. There is one such memory: the
+ * next call gives the same again if it is large enough. */
+void *bgd_engine_memory(struct bgd_engine *engine, size_t bytes);
 
 /* The size of the masks below; 0 x 0 without a segmenter. */
 uint32_t bgd_engine_mask_width(const struct bgd_engine *engine);

@@ -5,24 +5,54 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct backend *const backends[] = {&backend_onednn, &backend_ref, NULL};
+const struct backend *const backends[] = {
+#ifdef BGDET_CUDA
+    &backend_cuda,
+#endif
+#ifdef BGDET_ONEDNN
+    &backend_onednn,
+#endif
+    &backend_ref, NULL};
 
-int backend_open(const char *name, const struct backend **backend, struct device **device, struct bgd_err *err)
+void backend_names(char names[BACKEND_NAMES])
 {
+    names[0] = 0;
+    for (size_t i = 0, used = 0; backends[i] && used < BACKEND_NAMES; i++)
+        used += (size_t)snprintf(names + used, BACKEND_NAMES - used, "%s%s", i ? ", " : "", backends[i]->name);
+}
+
+int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
+                 struct bgd_err *passed_over, struct bgd_err *err)
+{
+    passed_over->code = BGD_OK;
     bool any = !name || strcmp(name, "auto") == 0;
     for (size_t i = 0; backends[i]; i++) {
         bool wanted = any ? backends[i] != &backend_ref || i == 0 : strcmp(name, backends[i]->name) == 0;
         if (!wanted)
             continue;
         *backend = backends[i];
-        int code = backends[i]->open(device, err);
+        int code = backends[i]->open(precision, device, err);
         if (code == 0 || !any)
             return code;
+        *passed_over = *err;
     }
     if (any)
         return err->code;
-    char names[64] = "";
-    for (size_t i = 0, used = 0; backends[i] && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", backends[i]->name);
+    char names[BACKEND_NAMES];
+    backend_names(names);
     return err_set(err, BGD_ARGUMENT, "no device \"%s\" in this build (it has %s)", name, names);
+}
+
+int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_err *err)
+{
+    if (precision == BGD_PRECISION_AUTO || precision == BGD_PRECISION_F32)
+        return 0;
+    return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32, not in f16 or bf16", name);
+}
+
+void *backend_no_memory(struct device *device, size_t bytes)
+{
+    (void)device;
+    (void)bytes;
+    return NULL;
 }

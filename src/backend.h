@@ -8,9 +8,10 @@
  * the first as `sibling`. Fusing, layouts and precision are the backend's private business inside prepare.
  *
  * On every backend a picture's outputs depend on that picture alone, to the last bit: not on n, its place in the
- * batch, the other pictures, or the number of lanes.
+ * batch, the other pictures, or the number of lanes. (On CUDA `batch` itself may choose other sums, and so other last bits.)
  *
- * Errors are BGD_DEVICE, BGD_MEMORY or BGD_ARGUMENT. After a failed run the exec may be released, and nothing else.
+ * Errors are BGD_DEVICE, BGD_MEMORY or BGD_ARGUMENT; of a mask that is not finite, BGD_DAMAGED, from feed or, where the device
+ * is ahead of its host, from fetch. After a failed call the exec may be released, and nothing else.
  */
 #ifndef BGD_BACKEND_H
 #define BGD_BACKEND_H
@@ -28,10 +29,15 @@ struct backend_mask {
 
 struct backend {
     const char *name; /* "ref", "onednn", "cuda" */
+    uint32_t lanes;   /* execs side by side that help at the most: more would take memory, and no less time */
+    bool own_memory;  /* not the host's, and less: a batch that does not fit is worth halving */
 
-    /* BGD_DEVICE when there is no such device. */
-    int (*open)(struct device **device, struct bgd_err *err);
+    /* BGD_DEVICE when there is no such device, BGD_ARGUMENT when it does not compute in that precision. */
+    int (*open)(enum bgd_precision precision, struct device **device, struct bgd_err *err);
     void (*close)(struct device *device);
+
+    /* Memory from which feed takes pixels the fastest, valid until close; NULL where the heap is as good, or there is none. */
+    void *(*memory)(struct device *device, size_t bytes);
 
     /* `batch` 0 lets the backend choose. `model` is borrowed until release; `sibling` (or NULL) must stay until then, too. */
     int (*prepare)(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
@@ -57,11 +63,22 @@ struct backend {
 
 extern const struct backend backend_ref;    /* plain loops in f32, sums in double: what "correct" means */
 extern const struct backend backend_onednn; /* the CPU default */
+extern const struct backend backend_cuda;   /* an NVIDIA GPU */
 
 /* The backends of this build, in the order in which "auto" tries them; NULL-terminated. "ref" is last. */
 extern const struct backend *const backends[];
 
-/* Opens the device named `name`, or for NULL or "auto" the first that answers (never "ref" unless it is alone). */
-int backend_open(const char *name, const struct backend **backend, struct device **device, struct bgd_err *err);
+/* "cuda, onednn, ref" */
+#define BACKEND_NAMES 64u
+void backend_names(char names[BACKEND_NAMES]);
+
+/* Opens the device named `name`, or for NULL or "auto" the first that answers (never "ref" unless it is alone); `passed_over`
+ * is the error of one before it that did not, code 0 if there is none. */
+int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
+                 struct bgd_err *passed_over, struct bgd_err *err);
+
+/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32, and no memory of their own. */
+int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_err *err);
+void *backend_no_memory(struct device *device, size_t bytes);
 
 #endif

@@ -42,8 +42,11 @@ struct exec {
     struct feed_scratch scratch;
 };
 
-static int onednn_open(struct device **device, struct bgd_err *err)
+static int onednn_open(enum bgd_precision precision, struct device **device, struct bgd_err *err)
 {
+    *device = NULL;
+    if (backend_only_f32("onednn", precision, err))
+        return err->code;
     *device = calloc(1, sizeof **device);
     if (!*device)
         return err_set(err, BGD_MEMORY, "out of memory");
@@ -258,8 +261,10 @@ static int onednn_fetch(struct exec *exec, uint32_t output, uint32_t n, float *v
 
 const struct backend backend_onednn = {
     .name = "onednn",
+    .lanes = UINT32_MAX,
     .open = onednn_open,
     .close = onednn_close,
+    .memory = backend_no_memory,
     .prepare = onednn_prepare,
     .release = onednn_release,
     .batch = onednn_batch,

@@ -32,8 +32,11 @@ struct exec {
     struct feed_scratch scratch;
 };
 
-static int ref_open(struct device **device, struct bgd_err *err)
+static int ref_open(enum bgd_precision precision, struct device **device, struct bgd_err *err)
 {
+    *device = NULL;
+    if (backend_only_f32("ref", precision, err))
+        return err->code;
     *device = calloc(1, sizeof **device);
     return *device ? 0 : err_set(err, BGD_MEMORY, "out of memory");
 }
@@ -448,8 +451,10 @@ static int ref_fetch(struct exec *exec, uint32_t output, uint32_t n, float *valu
 
 const struct backend backend_ref = {
     .name = "ref",
+    .lanes = UINT32_MAX,
     .open = ref_open,
     .close = ref_close,
+    .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,
     .batch = ref_batch,

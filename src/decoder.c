@@ -46,7 +46,9 @@ int decoder_reserve(struct bgd_image *image, uint32_t width, uint32_t height, st
 {
     size_t needed = (size_t)width * height * 3;
     if (needed > image->capacity) {
-        free(image->rgb); /* nothing in it is worth copying */
+        if (!image->borrowed)
+            free(image->rgb); /* nothing in it is worth copying */
+        image->borrowed = false;
         image->capacity = 0;
         image->rgb = malloc(needed);
         if (!image->rgb)
@@ -175,6 +177,7 @@ int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t
 
 void bgd_image_free(struct bgd_image *image)
 {
-    free(image->rgb);
+    if (!image->borrowed)
+        free(image->rgb);
     *image = (struct bgd_image){0};
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#define BATCH_UNKNOWN 256u /* what a device that had no memory for its own choice is taken to have chosen */
+
 struct lane {
     struct exec *segmenter; /* NULL without one */
     struct exec *classifier;
@@ -23,9 +25,13 @@ struct bgd_engine {
     const struct bgd_pipeline *pipeline;
     const struct backend *backend;
     struct device *device;
+    struct bgd_err passed_over; /* a faster device's, code 0 if there is none */
+    void *memory;               /* the device's, which callers fill */
+    size_t memory_size;
     uint32_t n_lanes;
     struct lane *lanes; /* those behind the first share its weights */
     uint32_t batch;
+    bool halved;
     uint32_t scores_output;
     uint32_t defective;       /* label index */
     int reasons[BGD_REASONS]; /* label index, or -1 */
@@ -83,6 +89,8 @@ static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_er
     return p->segmenter && p->sight == PIPELINE_THUMBNAIL ? prepare_thumbnails(lane, engine->batch, err) : 0;
 }
 
+static void close_lanes(struct bgd_engine *engine);
+
 static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
 {
     engine->lanes = calloc(engine->n_lanes, sizeof *engine->lanes);
@@ -94,6 +102,18 @@ static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
     return 0;
 }
 
+/* With the largest batch, of the one that was asked for and its halves, for which there is memory. */
+static int open_lanes_that_fit(struct bgd_engine *engine, struct bgd_err *err)
+{
+    int code;
+    while ((code = open_lanes(engine, err)) == BGD_MEMORY && engine->backend->own_memory && engine->batch != 1) {
+        close_lanes(engine);
+        engine->batch = (engine->batch ? engine->batch : BATCH_UNKNOWN) / 2;
+        engine->halved = true;
+    }
+    return code;
+}
+
 int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine_options *options, struct bgd_engine **out,
                     struct bgd_err *err)
 {
@@ -102,10 +122,16 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     if (!engine)
         return err_set(err, BGD_MEMORY, "out of memory");
     engine->pipeline = pipeline;
-    engine->n_lanes = options->lanes ? options->lanes : 1;
     engine->batch = options->batch;
-    if (find_labels(engine, err) || backend_open(options->device, &engine->backend, &engine->device, err) ||
-        open_lanes(engine, err)) {
+    if (find_labels(engine, err) ||
+        backend_open(options->device, options->precision, &engine->backend, &engine->device, &engine->passed_over, err)) {
+        bgd_engine_close(engine);
+        return err->code;
+    }
+    engine->n_lanes = options->lanes ? options->lanes : 1;
+    if (engine->n_lanes > engine->backend->lanes)
+        engine->n_lanes = engine->backend->lanes;
+    if (open_lanes_that_fit(engine, err)) {
         bgd_engine_close(engine);
         return err->code;
     }
@@ -125,13 +151,19 @@ static void close_lane(const struct bgd_engine *engine, struct lane *lane)
     feed_scratch_free(&lane->scratch);
 }
 
+static void close_lanes(struct bgd_engine *engine)
+{
+    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
+        close_lane(engine, &engine->lanes[i - 1]);
+    free(engine->lanes);
+    engine->lanes = NULL;
+}
+
 void bgd_engine_close(struct bgd_engine *engine)
 {
     if (!engine)
         return;
-    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
-        close_lane(engine, &engine->lanes[i - 1]);
-    free(engine->lanes);
+    close_lanes(engine);
     if (engine->device)
         engine->backend->close(engine->device);
     free(engine);
@@ -142,9 +174,33 @@ const char *bgd_engine_device(const struct bgd_engine *engine)
     return engine->backend->name;
 }
 
+const char *bgd_engine_passed_over(const struct bgd_engine *engine)
+{
+    return engine->passed_over.code ? engine->passed_over.text : "";
+}
+
+uint32_t bgd_engine_lanes(const struct bgd_engine *engine)
+{
+    return engine->n_lanes;
+}
+
 uint32_t bgd_engine_batch(const struct bgd_engine *engine)
 {
     return engine->batch;
+}
+
+bool bgd_engine_halved(const struct bgd_engine *engine)
+{
+    return engine->halved;
+}
+
+void *bgd_engine_memory(struct bgd_engine *engine, size_t bytes)
+{
+    if (bytes > engine->memory_size) {
+        engine->memory = engine->backend->memory(engine->device, bytes);
+        engine->memory_size = engine->memory ? bytes : 0;
+    }
+    return engine->memory;
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)

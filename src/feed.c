@@ -14,12 +14,22 @@ static void axis_free(struct feed_axis *axis)
     *axis = (struct feed_axis){0};
 }
 
-static void fill_taps(struct feed_axis *axis, uint32_t o, double scale, double reach)
+void feed_taps(uint32_t in, double extent, uint32_t out, uint32_t o, double *centre, double *reach, uint32_t *first,
+               uint32_t *end)
 {
-    double centre = (o + 0.5) * scale, sum = 0;
-    double low = centre - reach + 0.5, high = centre + reach + 0.5;
-    uint32_t first = low > 0 ? (uint32_t)low : 0;
-    uint32_t end = high < axis->in ? (uint32_t)high : axis->in;
+    double scale = extent / out;
+    *reach = scale > 1 ? scale : 1;
+    *centre = (o + 0.5) * scale;
+    double low = *centre - *reach + 0.5, high = *centre + *reach + 0.5;
+    *first = low > 0 ? (uint32_t)low : 0;
+    *end = high < in ? (uint32_t)high : in;
+}
+
+static void fill_taps(struct feed_axis *axis, uint32_t o)
+{
+    double centre, reach, sum = 0;
+    uint32_t first, end;
+    feed_taps(axis->in, axis->extent, axis->out, o, &centre, &reach, &first, &end);
     float *weights = axis->weights + (size_t)o * axis->taps;
     for (uint32_t i = first; i < end; i++) {
         double weight = 1 - fabs((i + 0.5 - centre) / reach);
@@ -65,7 +75,7 @@ static int axis_prepare(struct feed_axis *axis, uint32_t in, double extent, uint
     axis->extent = extent;
     axis->out = out;
     for (uint32_t o = 0; o < out; o++)
-        fill_taps(axis, o, scale, reach);
+        fill_taps(axis, o);
     return 0;
 }
 

@@ -57,6 +57,13 @@ struct feed_scratch {
 void feed_extent(const struct bgd_image *image, double *width, double *height);
 
 /*
+ * The inputs under the taps of output o, of an axis of `in` inputs that is `extent` of them long: *first .. *end - 1. *reach is
+ * the f and *centre the centre of the formula above.
+ */
+void feed_taps(uint32_t in, double extent, uint32_t out, uint32_t o, double *centre, double *reach, uint32_t *first,
+               uint32_t *end);
+
+/*
  * Writes (value / 255 - mean) / std of the resized picture, with its object inverted away if there is a `mask` (NULL: none),
  * to `chw` (channels, height, width). Four channels need a mask. BGD_MEMORY, or BGD_DAMAGED for a
  * mask that is not finite, which a model with damaged weights may compute.

@@ -33,10 +33,11 @@ struct slot {
 
 struct flow {
     const struct flow_options *options;
+    uint8_t *memory; /* KEPT_BYTES for each slot's picture, where the device likes to read it; NULL: the heap is as good */
     flow_sink sink;
     void *user;
-    uint32_t batch;
-    size_t mask_size; /* floats of a mask; 0 unless masks are asked for */
+    uint32_t batch, lanes; /* of the engine */
+    size_t mask_size;      /* floats of a mask; 0 unless masks are asked for */
     uint32_t n_slots;
     struct slot *slots; /* item i travels in slot i % n_slots */
 
@@ -150,6 +151,17 @@ static void decode_next(struct flow *flow, struct worker *worker)
     pthread_cond_broadcast(&flow->work); /* a batch may be full, or this may have been the last picture of all */
 }
 
+/* Gives back what the slot's picture has, and gives it what each begins with. */
+static void renew_image(const struct flow *flow, struct slot *slot)
+{
+    bgd_image_free(&slot->image);
+    if (!flow->memory)
+        return;
+    slot->image.rgb = flow->memory + (size_t)(slot - flow->slots) * KEPT_BYTES;
+    slot->image.capacity = KEPT_BYTES;
+    slot->image.borrowed = true;
+}
+
 static uint32_t take_batch(struct flow *flow, struct worker *worker)
 {
     uint32_t n = flow->n_ready < flow->batch ? flow->n_ready : flow->batch;
@@ -182,7 +194,7 @@ static void score_batch(struct flow *flow, struct worker *worker, uint32_t lane)
             memcpy(worker->slots[i]->mask, worker->masks + i * flow->mask_size, flow->mask_size * sizeof(float));
         bytes += image_bytes(&worker->slots[i]->image);
         if (worker->slots[i]->image.capacity > KEPT_BYTES)
-            bgd_image_free(&worker->slots[i]->image);
+            renew_image(flow, worker->slots[i]);
     }
 
     pthread_mutex_lock(&flow->lock);
@@ -199,7 +211,7 @@ static void score_batch(struct flow *flow, struct worker *worker, uint32_t lane)
 static uint32_t free_lane(const struct flow *flow)
 {
     uint32_t lane = 0;
-    while (lane < flow->options->lanes && flow->lane_busy[lane])
+    while (lane < flow->lanes && flow->lane_busy[lane])
         lane++;
     return lane;
 }
@@ -218,7 +230,7 @@ static void *work(void *argument)
         bool idle = flow->next_decode == flow->next_in && flow->decoding == 0;
         bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
         uint32_t lane = free_lane(flow);
-        if (flow->n_ready > 0 && lane < flow->options->lanes && (flow->n_ready >= flow->batch || idle || crowded))
+        if (flow->n_ready > 0 && lane < flow->lanes && (flow->n_ready >= flow->batch || idle || crowded))
             score_batch(flow, worker, lane);
         else if (flow->next_decode < flow->next_in && !crowded)
             decode_next(flow, worker);
@@ -370,15 +382,19 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
 {
     const struct bgd_engine *engine = flow->options->engine;
     flow->batch = bgd_engine_batch(engine);
+    flow->lanes = bgd_engine_lanes(engine);
     if (flow->options->masks)
         flow->mask_size = (size_t)bgd_engine_mask_width(engine) * bgd_engine_mask_height(engine);
     /* Every lane and one more with a full batch and another behind it, and what the workers hold. */
-    flow->n_slots = 2 * flow->batch * (flow->options->lanes + 1) + 4 * n_workers;
+    flow->n_slots = 2 * flow->batch * (flow->lanes + 1) + 4 * n_workers;
     flow->slots = calloc(flow->n_slots, sizeof *flow->slots);
     flow->ready = calloc(flow->n_slots, sizeof *flow->ready);
-    flow->lane_busy = calloc(flow->options->lanes, sizeof *flow->lane_busy);
+    flow->lane_busy = calloc(flow->lanes, sizeof *flow->lane_busy);
     struct worker *workers = *out = calloc(n_workers, sizeof *workers);
     bool complete = flow->slots && flow->ready && flow->lane_busy && workers;
+    flow->memory = complete ? bgd_engine_memory(flow->options->engine, (size_t)flow->n_slots * KEPT_BYTES) : NULL;
+    for (uint32_t i = 0; complete && i < flow->n_slots; i++)
+        renew_image(flow, &flow->slots[i]);
     for (uint32_t i = 0; complete && i < n_workers; i++) {
         workers[i].flow = flow;
         workers[i].slots = calloc(flow->batch, sizeof *workers[i].slots);

@@ -41,7 +41,6 @@ typedef int (*flow_sink)(void *user, const struct flow_row *row, struct bgd_err 
 
 struct flow_options {
     struct bgd_engine *engine;
-    uint32_t lanes;                    /* of the engine */
     uint32_t threads;                  /* workers; 0: one per processor that this process may use */
     bool exact;                        /* decode every pixel; false: see bgd_image_decode */
     bool masks;                        /* rows carry the mask; the engine's pipeline has a segmenter */

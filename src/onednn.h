@@ -8,10 +8,10 @@
 #define BGD_ONEDNN_H
 
 #include "plan.h"
+#include "uses.h"
 
 #include <dnnl.h>
 
-#define NONE UINT32_MAX
 #define STEP_ARGS_MAX 9 /* concat: 8 inputs and the output */
 
 /* A place for data: in the arena (span), or bound to a graph input or output (a span of 0 bytes). */
@@ -80,9 +80,8 @@ struct builder {
     struct network *net;
     const struct bgd_model *model;
     uint32_t *value_block; /* per value: its block, or NONE while it is not computed (or fused away) */
-    uint32_t *readers;     /* per value: number of reads by ops, plus one for each time it is an output */
-    uint32_t *last_reader; /* per value: the last op that reads it, or NONE */
-    bool *done;            /* per op: computed, on its own or as a post-op */
+    struct uses uses;
+    bool *done; /* per op: computed, on its own or as a post-op */
     struct bgd_err *err;
 };
 

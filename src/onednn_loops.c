@@ -8,6 +8,7 @@
 #include "onednn.h"
 
 #include "err.h"
+#include "high_pass.h"
 
 #include <assert.h>
 #include <math.h>
@@ -221,80 +222,7 @@ static void run_denoise(const struct loop *loop, const float *const *sources, fl
     }
 }
 
-/* ---------------------------------------------------------------- high-pass
- *
- * x minus its low frequencies. Those of the disc lie in a box of at most 2 r by 2 r frequencies, so their spectrum, and its way
- * back, are products with two thin matrices: rows (nu, h) and columns (nv, w) of e^(-2 pi i f k / n). For 80 x 80 and
- * r = 16 these are a third of what two transforms of the whole plane by their definition would take.
- */
-struct high_pass {
-    uint32_t nu, nv;        /* frequencies of the box */
-    float *row_re, *row_im; /* (nu, h) */
-    float *col_re, *col_im; /* (nv, w) */
-    float *inside;          /* (nu, nv): 1 / (h w) inside of the disc, else 0 */
-};
-
-/* Places of a shifted axis within the radius of the centre: the first, and how many. */
-static uint32_t near_centre(uint32_t n, double centre, double radius, uint32_t *first)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (fabs(i - centre) < radius) {
-            *first = count ? *first : i;
-            count++;
-        }
-    return count;
-}
-
-/* cos and -sin of 2 pi f k / n for the frequencies of `count` places from `first` on. */
-static void fill_waves(uint32_t n, uint32_t first, uint32_t count, float *re, float *im)
-{
-    const double pi = 3.14159265358979323846;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t frequency = (first + i + n - n / 2) % n;
-        for (uint32_t k = 0; k < n; k++) {
-            double angle = 2 * pi * (double)(frequency * k % n) / n;
-            re[(size_t)i * n + k] = (float)cos(angle);
-            im[(size_t)i * n + k] = (float)-sin(angle);
-        }
-    }
-}
-
-static float *take(float **at, size_t n)
-{
-    float *taken = *at;
-    *at += n;
-    return taken;
-}
-
-/* The tables, behind the struct in one allocation; NULL when memory ran out. */
-static struct high_pass *high_pass_tables(struct shape s, double radius)
-{
-    double centre = s.h / 2.0;
-    uint32_t first_u = 0, first_v = 0;
-    uint32_t nu = near_centre(s.h, centre, radius, &first_u), nv = near_centre(s.w, centre, radius, &first_v);
-    size_t floats = 2 * ((size_t)nu * s.h + (size_t)nv * s.w) + (size_t)nu * nv;
-    struct high_pass *h = malloc(sizeof *h + floats * sizeof(float));
-    if (!h)
-        return NULL;
-    float *at = (float *)(void *)(h + 1);
-    h->nu = nu;
-    h->nv = nv;
-    h->row_re = take(&at, (size_t)nu * s.h);
-    h->row_im = take(&at, (size_t)nu * s.h);
-    h->col_re = take(&at, (size_t)nv * s.w);
-    h->col_im = take(&at, (size_t)nv * s.w);
-    h->inside = take(&at, (size_t)nu * nv);
-    fill_waves(s.h, first_u, nu, h->row_re, h->row_im);
-    fill_waves(s.w, first_v, nv, h->col_re, h->col_im);
-    for (uint32_t u = 0; u < nu; u++)
-        for (uint32_t v = 0; v < nv; v++) {
-            double down = first_u + u - centre, across = first_v + v - centre;
-            bool inside = sqrt(down * down + across * across) < radius;
-            h->inside[(size_t)u * nv + v] = inside ? (float)(1.0 / ((double)s.h * s.w)) : 0;
-        }
-    return h;
-}
+/* ---------------------------------------------------------------- high-pass */
 
 /* y (n) += a x (n) */
 static void add_scaled(uint32_t n, float a, const float *restrict x, float *restrict y)
@@ -392,7 +320,7 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_HIGH_PASS:
         loop->run = run_high_pass;
         loop->scratch_bytes = (2 * (size_t)out.h + 4) * out.w * sizeof(float);
-        loop->tables = high_pass_tables(out, (double)op->parameter);
+        loop->tables = high_pass_create(out, (double)op->parameter);
         if (!loop->tables) {
             free(loop);
             return NULL;

@@ -212,20 +212,6 @@ static uint32_t choose_tile(const struct bgd_model *model)
     return tile;
 }
 
-static void count_readers(struct builder *b)
-{
-    const struct bgd_format_header *h = b->model->header;
-    for (uint32_t i = 0; i < h->n_values; i++)
-        b->value_block[i] = b->last_reader[i] = NONE;
-    for (uint32_t i = 0; i < h->n_ops; i++)
-        for (uint32_t k = 0; k < b->model->ops[i].n_inputs; k++) {
-            b->readers[b->model->ops[i].inputs[k]]++;
-            b->last_reader[b->model->ops[i].inputs[k]] = i;
-        }
-    for (uint32_t i = 0; i < h->n_outputs; i++)
-        b->readers[h->outputs[i]]++;
-}
-
 int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, struct network **out, struct bgd_err *err)
 {
     const struct bgd_format_header *h = model->header;
@@ -234,10 +220,8 @@ int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, s
     *out = NULL;
     b.net = calloc(1, sizeof *b.net);
     b.value_block = calloc(h->n_values, sizeof *b.value_block);
-    b.readers = calloc(h->n_values, sizeof *b.readers);
-    b.last_reader = calloc(h->n_values, sizeof *b.last_reader);
     b.done = calloc(h->n_ops, sizeof *b.done);
-    if (!b.net || !b.value_block || !b.readers || !b.last_reader || !b.done)
+    if (!b.net || !b.value_block || !b.done || uses_build(model, &b.uses, err))
         goto out_of_memory;
     /* An op is at most its own step, a reorder of each input and one of a residual; an output is one step; so for blocks. */
     b.net->capacity = 2 * h->n_ops + h->n_inputs + h->n_outputs;
@@ -250,7 +234,8 @@ int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, s
     b.net->model = model;
     b.net->engine = engine;
     b.net->tile = choose_tile(model);
-    count_readers(&b);
+    for (uint32_t i = 0; i < h->n_values; i++)
+        b.value_block[i] = NONE;
     code = build_steps(&b);
     if (!code)
         code = place_blocks(b.net, err);
@@ -263,8 +248,7 @@ done:
     else
         *out = b.net;
     free(b.value_block);
-    free(b.readers);
-    free(b.last_reader);
+    uses_free(&b.uses);
     free(b.done);
     return code;
 }

@@ -7,15 +7,6 @@
 
 /* ------------------------------------------------------------ fusing */
 
-/* The op that alone reads `value`, if its code is `code`; else NONE. */
-static uint32_t sole_reader(const struct builder *b, uint32_t value, enum bgd_op code)
-{
-    if (b->readers[value] != 1 || b->last_reader[value] == NONE)
-        return NONE;
-    uint32_t op = b->last_reader[value];
-    return b->model->ops[op].code == code ? op : NONE;
-}
-
 /* An activation as oneDNN has it: scale * f(x), f with its alpha. */
 struct activation {
     enum bgd_op code;
@@ -43,7 +34,7 @@ static uint32_t take_activation(struct builder *b, uint32_t value, dnnl_post_ops
 {
     for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
         const struct activation *a = &activations[i];
-        uint32_t op = sole_reader(b, value, a->code);
+        uint32_t op = uses_sole_reader(&b->uses, value, a->code);
         if (op == NONE || dnnl_post_ops_append_eltwise(post, a->scale, a->kind, a->alpha, 0.0f))
             continue;
         b->done[op] = true;
@@ -59,7 +50,7 @@ static uint32_t take_activation(struct builder *b, uint32_t value, dnnl_post_ops
 static uint32_t find_residual(const struct builder *b, uint32_t value, uint32_t source_block, uint32_t *add)
 {
     const struct bgd_format_header *h = b->model->header;
-    *add = sole_reader(b, value, BGD_OP_ADD);
+    *add = uses_sole_reader(&b->uses, value, BGD_OP_ADD);
     if (*add == NONE)
         return NONE;
     const struct bgd_format_op *op = &b->model->ops[*add];

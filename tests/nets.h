@@ -115,6 +115,17 @@ static inline size_t net_output_size(const struct bgd_model *model, uint32_t out
     return (size_t)shape_size(model_shape(model, model->header->outputs[output]));
 }
 
+/* A backend of the build may lack its device here. */
+static inline bool net_has_device(const struct backend *backend)
+{
+    struct bgd_err err = {0};
+    struct device *device;
+    int code = backend->open(BGD_PRECISION_F32, &device, &err);
+    if (!code)
+        backend->close(device);
+    return code == 0;
+}
+
 /* Runs n pictures through a lane for `batch` of them; outputs[i] is output i, (n, c, h, w), to be freed. */
 static inline void net_run(const struct backend *backend, const struct bgd_model *model, uint32_t batch, uint32_t n,
                            float *const *inputs, float **outputs)
@@ -122,7 +133,7 @@ static inline void net_run(const struct backend *backend, const struct bgd_model
     struct bgd_err err = {0};
     struct device *device;
     struct exec *exec;
-    cr_assert_eq(backend->open(&device, &err), 0, "%s", err.text);
+    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0, "%s", err.text);
     cr_assert_eq(backend->prepare(device, model, batch, NULL, &exec, &err), 0, "%s: %s", backend->name, err.text);
     for (uint32_t i = 0; i < model->header->n_inputs; i++)
         cr_assert_eq(backend->load(exec, i, n, inputs[i], &err), 0);

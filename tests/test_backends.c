@@ -5,8 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Held against the reference. A dozen sums in a row, some of which cancel: 1e-5 of the largest value is 8 times what sum_bound
- * of test_ops.c allows one of them; an op left out or done twice is off by 0.1 of it. */
+/* A dozen sums in a row, some of which cancel: 1e-5 of the largest value is 8 times what sum_bound of test_ops.c allows one of
+ * them; an op left out or done twice is off by 0.1 of it. */
+static void check_output(const struct backend *backend, const char *what, uint32_t output, size_t n, const float *y,
+                         const float *ref)
+{
+    double largest = 1;
+    for (size_t k = 0; k < n; k++)
+        largest = fmax(largest, fabs((double)ref[k]));
+    for (size_t k = 0; k < n; k++)
+        if (!(fabs((double)y[k] - (double)ref[k]) <= 1e-5 * largest)) {
+            cr_expect(false, "%s on %s: output %u, element %zu is %.9g, the reference has %.9g", what, backend->name, output, k,
+                      (double)y[k], (double)ref[k]);
+            return;
+        }
+}
+
+/* Held against the reference on every other backend. */
 static void check_graph(struct graph *graph, const char *what)
 {
     struct net net = net_finish(graph, &net_plain_meta, BGD_F32);
@@ -16,20 +31,17 @@ static void check_graph(struct graph *graph, const char *what)
     for (uint32_t i = 0; i < h->n_inputs; i++)
         inputs[i] = net_input(net.model, i, n, i + 1);
     net_run(&backend_ref, net.model, n, n, inputs, ref);
-    net_run(&backend_onednn, net.model, n, n, inputs, y);
-    for (uint32_t i = 0; i < h->n_outputs; i++) {
-        double largest = 1;
-        for (size_t k = 0; k < n * net_output_size(net.model, i); k++)
-            largest = fmax(largest, fabs((double)ref[i][k]));
-        for (size_t k = 0; k < n * net_output_size(net.model, i); k++)
-            if (!(fabs((double)y[i][k] - (double)ref[i][k]) <= 1e-5 * largest)) {
-                cr_expect(false, "%s: output %u, element %zu is %.9g, the reference has %.9g", what, i, k, (double)y[i][k],
-                          (double)ref[i][k]);
-                break;
-            }
-        free(ref[i]);
-        free(y[i]);
+    for (size_t b = 0; backends[b] != &backend_ref; b++) {
+        if (!net_has_device(backends[b]))
+            continue;
+        net_run(backends[b], net.model, n, n, inputs, y);
+        for (uint32_t i = 0; i < h->n_outputs; i++) {
+            check_output(backends[b], what, i, n * net_output_size(net.model, i), y[i], ref[i]);
+            free(y[i]);
+        }
     }
+    for (uint32_t i = 0; i < h->n_outputs; i++)
+        free(ref[i]);
     for (uint32_t i = 0; i < h->n_inputs; i++)
         free(inputs[i]);
     net_close(&net);
@@ -264,7 +276,7 @@ static void check_prepare_fails(const struct backend *backend, struct net net, u
     struct device *device;
     struct exec *exec = (void *)1;
     struct bgd_err err = {0};
-    cr_assert_eq(backend->open(&device, &err), 0);
+    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0);
     cr_expect_eq(backend->prepare(device, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name, err.text);
     cr_expect_null(exec);
     cr_expect_gt(strlen(err.text), 10);
@@ -277,7 +289,8 @@ Test(backends, a_batch_that_cannot_be_is_an_error)
     graph_output(g, graph_op(g, BGD_OP_RELU, "y", graph_input(g, "x", (struct shape){64, 1024, 1024}), 0));
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
     for (size_t i = 0; backends[i]; i++)
-        check_prepare_fails(backends[i], net, UINT32_MAX);
+        if (net_has_device(backends[i]))
+            check_prepare_fails(backends[i], net, UINT32_MAX);
     net_close(&net);
 }
 
@@ -294,14 +307,28 @@ Test(backends, the_device_is_found_by_its_name)
 {
     const struct backend *backend;
     struct device *device;
-    struct bgd_err err = {0};
-    static const char *const names[][2] = {{NULL, "onednn"}, {"auto", "onednn"}, {"onednn", "onednn"}, {"ref", "ref"}};
+    struct bgd_err err = {0}, passed_over;
+    const char *const names[][2] = {
+        {NULL, BGDET_TEST_DEVICE}, {"auto", BGDET_TEST_DEVICE}, {"onednn", "onednn"}, {"ref", "ref"}};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(backend_open(names[i][0], &backend, &device, &err), 0, "%s", err.text);
+        cr_assert_eq(backend_open(names[i][0], BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s", err.text);
         cr_expect_str_eq(backend->name, names[i][1]);
         backend->close(device);
     }
     device = NULL;
-    cr_expect_eq(backend_open("onednn ", &backend, &device, &err), BGD_ARGUMENT);
+    cr_expect_eq(backend_open("onednn ", BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
     cr_expect_null(device);
+}
+
+Test(backends, the_cpu_refuses_half_precision)
+{
+    static const char *const names[] = {"onednn", "ref"};
+    for (int i = 0; i < 2; i++) {
+        const struct backend *backend;
+        struct device *device = (void *)1;
+        struct bgd_err err = {0}, passed_over;
+        cr_expect_eq(backend_open(names[i], BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+        cr_expect_null(device);
+        cr_expect(strstr(err.text, "f32"), "%s", err.text);
+    }
 }

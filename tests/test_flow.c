@@ -52,8 +52,7 @@ static int run_into(const struct bench *b, const char *list, struct settings s, 
     const struct bgd_engine_options options = {.device = s.device, .batch = s.batch, .lanes = s.threads};
     cr_assert_eq(bgd_engine_open(&pipeline, &options, &engine, err), 0, "%s", err->text);
     cr_assert_eq(catalogue_open(&(struct catalogue_options){.list = list, .separator = '\n'}, &catalogue, err), 0);
-    const struct flow_options flow = {
-        .engine = engine, .lanes = s.threads, .threads = s.threads, .exact = s.exact, .stop = stop};
+    const struct flow_options flow = {.engine = engine, .threads = s.threads, .exact = s.exact, .stop = stop};
     int code = flow_run(&flow, catalogue, sink, user, NULL, err);
     catalogue_close(catalogue);
     bgd_engine_close(engine);
@@ -289,7 +288,8 @@ Test(flow, stops_in_good_order)
     struct watcher w = {.in_order = true, .stop_at = 1000};
     struct bgd_err err = {0};
     write_numbers(100000);
-    cr_expect_eq(run_into(&b, "list", (struct settings){.threads = 4}, watch, &w, &w.stop, &err), 0, "%s", err.text);
+    cr_expect_eq(run_into(&b, "list", (struct settings){.threads = 4, .batch = 16}, watch, &w, &w.stop, &err), 0, "%s",
+                 err.text);
     cr_expect(w.next >= 1000 && w.next < 2000, "%llu rows", (unsigned long long)w.next);
     cr_expect(w.in_order);
     bench_close(&b);
@@ -312,7 +312,7 @@ Test(flow, does_not_wait_for_names_after_a_failure)
     cr_assert_eq(bgd_engine_open(&pipeline, &options, &engine, &err), 0);
     cr_assert_eq(catalogue_open(&(struct catalogue_options){.list = "-", .separator = '\n', .wake = &wake}, &catalogue, &err),
                  0);
-    const struct flow_options flow = {.engine = engine, .lanes = 1, .threads = 2, .wake = &wake};
+    const struct flow_options flow = {.engine = engine, .threads = 2, .wake = &wake};
     alarm(20);
     cr_expect_eq(flow_run(&flow, catalogue, watch, &w, &report, &err), BGD_WRITE);
     cr_expect(!report.ended);
@@ -403,7 +403,7 @@ static struct mask_rows *mask_rows_of(const struct bgd_pipeline *pipeline, uint3
     const struct catalogue_options names = {.list = "list", .separator = '\n'};
     cr_assert_eq(bgd_engine_open(pipeline, &options, &engine, &err), 0, "%s", err.text);
     cr_assert_eq(catalogue_open(&names, &catalogue, &err), 0, "%s", err.text);
-    const struct flow_options flow = {.engine = engine, .lanes = threads, .threads = threads, .masks = masks};
+    const struct flow_options flow = {.engine = engine, .threads = threads, .masks = masks};
     cr_assert_eq(flow_run(&flow, catalogue, keep_mask, rows, NULL, &err), 0, "%s", err.text);
     cr_expect_eq(rows->n, MASK_ROWS);
     catalogue_close(catalogue);

@@ -1,4 +1,5 @@
 /* The command line: picks the subcommand, and holds what they share. */
+#include "backend.h"
 #include "tools.h"
 
 #include <errno.h>
@@ -51,7 +52,9 @@ static int run(int argc, char **argv)
     opterr = 0; /* tool_bad_option says it */
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) {
-        puts("bgdet " BGD_VERSION);
+        char devices[BACKEND_NAMES];
+        backend_names(devices);
+        printf("bgdet " BGD_VERSION " (devices: %s)\n", devices);
         return EXIT_DONE;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -150,6 +153,18 @@ bool tool_parse_rgb(const char *text, float out[3])
         text = end + 1;
     }
     return true;
+}
+
+bool tool_parse_precision(const char *text, enum bgd_precision *out)
+{
+    static const char *const names[] = {
+        [BGD_PRECISION_AUTO] = "auto", [BGD_PRECISION_F32] = "f32", [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum bgd_precision)i;
+            return true;
+        }
+    return false;
 }
 
 bool tool_find_data(const char *name, char *path, size_t size)

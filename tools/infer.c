@@ -16,19 +16,22 @@ static const char help[] =
     "\n"
     "      --input X.npy     the values of the graph's input, as the network takes them: no resize, no normalisation\n"
     "  -o, --output Y.npy    where the outputs go\n"
-    "      --backend NAME    auto, onednn, ref, cuda (default auto)\n";
+    "      --backend NAME    auto, onednn, ref, cuda (default auto)\n"
+    "      --precision P     auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n";
 
 struct settings {
     const char *model, *input, *output, *backend;
+    enum bgd_precision precision;
 };
 
 static int parse(struct settings *s, int argc, char **argv, bool *helped)
 {
-    enum { OPT_INPUT = 256, OPT_BACKEND };
+    enum { OPT_INPUT = 256, OPT_BACKEND, OPT_PRECISION };
     static const struct option options[] = {
         {"input", required_argument, NULL, OPT_INPUT},
         {"output", required_argument, NULL, 'o'},
         {"backend", required_argument, NULL, OPT_BACKEND},
+        {"precision", required_argument, NULL, OPT_PRECISION},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -38,6 +41,10 @@ static int parse(struct settings *s, int argc, char **argv, bool *helped)
         case OPT_INPUT: s->input = optarg; break;
         case 'o': s->output = optarg; break;
         case OPT_BACKEND: s->backend = optarg; break;
+        case OPT_PRECISION:
+            if (!tool_parse_precision(optarg, &s->precision))
+                return tool_usage("infer", "--precision %s: expected auto, f32, f16 or bf16", optarg);
+            break;
         case 'h':
             fputs(help, stdout);
             *helped = true;
@@ -113,7 +120,8 @@ static int infer(const struct settings *s, const struct bgd_model *model, const 
     const struct backend *backend = NULL;
     struct device *device = NULL;
     float *outputs[BGD_FORMAT_OUTPUTS_MAX] = {0};
-    if (check_input(model, x, s->input, err) || backend_open(s->backend, &backend, &device, err))
+    struct bgd_err passed_over;
+    if (check_input(model, x, s->input, err) || backend_open(s->backend, s->precision, &backend, &device, &passed_over, err))
         return err->code;
     fprintf(stderr, "%s on %s\n", model->meta.arch, backend->name);
     int code = 0;

@@ -31,6 +31,10 @@ int run_set_option(struct run_settings *s, const char *command, int option)
         return s->exact || strcmp(optarg, "scaled") == 0 ? 0
                                                          : tool_usage(command, "--decode %s: expected scaled or exact", optarg);
     case RUN_DEVICE: s->engine.device = optarg; return 0;
+    case RUN_PRECISION:
+        return tool_parse_precision(optarg, &s->engine.precision)
+                   ? 0
+                   : tool_usage(command, "--precision %s: expected auto, f32, f16 or bf16", optarg);
     case RUN_THREADS:
         return tool_parse_count(optarg, 1, 1024, &s->threads) ? 0
                                                               : tool_usage(command, "--threads %s: expected 1..1024", optarg);
@@ -360,13 +364,13 @@ static int run_opened(struct run *run)
     struct run_settings *s = run->settings;
     struct bgd_err err;
     bool masks = bgd_engine_mask_width(run->engine) && (s->masks || (s->sheet && s->cut_out));
-    const struct flow_options flow = {.engine = run->engine,
-                                      .lanes = s->engine.lanes,
-                                      .threads = s->threads,
-                                      .exact = s->exact,
-                                      .masks = masks,
-                                      .stop = &stopped,
-                                      .wake = &wake};
+    const struct flow_options flow = {
+        .engine = run->engine, .threads = s->threads, .exact = s->exact, .masks = masks, .stop = &stopped, .wake = &wake};
+    if (!s->quiet && *bgd_engine_passed_over(run->engine))
+        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(run->engine),
+                bgd_engine_passed_over(run->engine));
+    if (bgd_engine_halved(run->engine))
+        fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(run->engine));
     /* A table on the terminal is its own progress, and the two would write over each other. */
     progress_start(&run->progress, !s->quiet && (s->results.path || !isatty(STDOUT_FILENO)));
     int code = flow_run(&flow, run->catalogue, on_row, run, &run->report, &err);

@@ -21,7 +21,7 @@ struct run_settings {
 int run_cards(struct run_settings *settings);
 
 /* Options that both have. `option` as getopt_long returned it; 0 or an exit code; RUN_OTHER if it is none of them. */
-enum { RUN_DECODE = 512, RUN_DEVICE, RUN_THREADS, RUN_OTHER = -1 };
+enum { RUN_DECODE = 512, RUN_DEVICE, RUN_PRECISION, RUN_THREADS, RUN_OTHER = -1 };
 int run_set_option(struct run_settings *settings, const char *command, int option);
 
 /* A folder among the paths without -r is a usage error, and so are no paths at all. */

@@ -27,6 +27,7 @@ static const char help[] =
     "  -0, --null              names in LIST are separated by NUL, not by newlines (find -print0)\n"
     "      --decode HOW        scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel\n"
     "      --device NAME       auto, onednn, ref, cuda (default auto: the fastest that is there)\n"
+    "      --precision P       auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n"
     "      --threads N         threads that decode and score (default: one per processor)\n"
     "      --batch N           cards scored at once (default: what suits the device)\n"
     "  -q, --quiet             no progress, no summary\n"
@@ -54,6 +55,7 @@ static const struct option options[] = {
     {"null", no_argument, NULL, '0'},
     {"decode", required_argument, NULL, RUN_DECODE},
     {"device", required_argument, NULL, RUN_DEVICE},
+    {"precision", required_argument, NULL, RUN_PRECISION},
     {"threads", required_argument, NULL, RUN_THREADS},
     {"batch", required_argument, NULL, OPT_BATCH},
     {"quiet", no_argument, NULL, 'q'},

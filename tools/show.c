@@ -16,6 +16,7 @@ static const char help[] =
     "  -r, --recursive       walk into folders\n"
     "      --decode HOW      scaled (default) or exact\n"
     "      --device NAME     auto, onednn, ref, cuda\n"
+    "      --precision P     auto, f32, f16, bf16\n"
     "      --threads N       threads that decode and score\n"
     "  -q, --quiet           no table, no summary\n";
 
@@ -26,6 +27,7 @@ static const struct option options[] = {
     {"recursive", no_argument, NULL, 'r'},
     {"decode", required_argument, NULL, RUN_DECODE},
     {"device", required_argument, NULL, RUN_DEVICE},
+    {"precision", required_argument, NULL, RUN_PRECISION},
     {"threads", required_argument, NULL, RUN_THREADS},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},

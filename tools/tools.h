@@ -35,6 +35,8 @@ int tool_bad_option(const char *command, int returned, char **argv);
 bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
 bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
 bool tool_parse_rgb(const char *text, float out[3]);
+/* "auto", "f32", "f16", "bf16" */
+bool tool_parse_precision(const char *text, enum bgd_precision *out);
 
 /*
  * A file that ships, NAME ("pipelines/default.json"), in the folder of installed data beside the program (../share/bgdet), or

@@ -1,0 +1,131 @@
+/*
+ * A model as the CUDA backend runs it: a list of steps over blocks of one arena (kernels/kernels.h says how values lie).
+ *
+ * cuda_network.c decides where values and constants lie, cuda_ops.c turns each op into a step, taking along what follows it
+ * where one kernel does both, and cuda_steps.c puts the steps into a stream. Making the list needs no device: a test can ask for
+ * every convolution of a network where there is none.
+ */
+#ifndef BGD_CUDA_NETWORK_H
+#define BGD_CUDA_NETWORK_H
+
+#include "cudnn_plan.h"
+#include "plan.h"
+#include "uses.h"
+
+#define CUDA_ALIGN 256u /* of blocks and constants: cuDNN's workspaces ask for the most */
+
+/* A value, or the slice of one that a concat of it makes, in the arena. */
+struct cuda_operand {
+    uint32_t block; /* NONE: there is none */
+    uint32_t channel;
+    struct kernel_value value; /* data is NULL until a step runs */
+};
+
+enum cuda_kind {
+    CUDA_CONV, /* and dense: cuDNN's */
+    CUDA_DEPTHWISE,
+    CUDA_GROUPED,
+    CUDA_ACTIVATE,
+    CUDA_COMBINE, /* add, mul */
+    CUDA_DENOISE,
+    CUDA_MAX_POOL,
+    CUDA_GLOBAL_MEAN,
+    CUDA_EXCITE,
+    CUDA_UPSAMPLE,
+    CUDA_SOFTMAX,
+    CUDA_ATTENTION,
+    CUDA_QUANTILE_MASK,
+    CUDA_HIGH_PASS,
+    CUDA_COPY, /* to the channels of y from `at` on */
+    CUDA_OUTPUT,
+};
+
+#define CUDA_INPUTS 3u
+#define CUDA_CONSTANTS 5u
+
+struct cuda_step {
+    enum cuda_kind kind;
+    const struct bgd_format_op *op; /* its attributes; NULL of an output */
+    const char *name;               /* of the value that it computes */
+    struct cuda_operand x[CUDA_INPUTS], y;
+    enum kernel_activation f, g;
+    size_t constants[CUDA_CONSTANTS]; /* offsets, in the order of the launcher's arguments */
+    uint32_t scratch;                 /* a block; NONE */
+    struct cudnn_conv conv;
+    struct cudnn_plan *plan;
+    uint32_t squeezed; /* of an excite */
+    uint32_t nu, nv;   /* of a high-pass */
+    uint32_t at;       /* of a copy; of an output, which one it is */
+};
+
+/* What execs side by side share: everything but the arena. */
+struct cuda_network {
+    const struct bgd_model *model;
+    enum kernel_type type;
+    uint32_t batch; /* pictures in a pass: all steps are for so many */
+    uint32_t users; /* execs */
+    struct cuda_step *steps;
+    uint32_t n_steps, steps_room;
+    struct span *blocks;
+    uint32_t n_blocks, blocks_room;
+    struct cuda_operand inputs[BGD_FORMAT_INPUTS_MAX];
+    size_t arena_bytes;
+    uint8_t *constants; /* on the host until cuda_network_load, then on the device */
+    size_t constant_bytes, constants_room;
+    bool loaded;
+};
+
+/* The list for `batch` pictures; 0: as many as suit the model. `model` is borrowed. BGD_MEMORY. */
+int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **net,
+                        struct bgd_err *err);
+
+/* Makes the plans, places the blocks, and copies the constants to the device. */
+int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err);
+
+void cuda_network_destroy(struct cuda_network *net);
+
+/* Puts a step into the stream: blocks lie in `arena`, outputs in `outputs`, (batch, c, h, w) in f32. Can be captured. */
+int cuda_step_run(const struct cuda_network *net, const struct cuda_step *step, struct cudnn *cudnn, uint8_t *arena,
+                  float *const *outputs, cudaStream_t stream, struct bgd_err *err);
+
+/* The operand's value in that arena. */
+struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cuda_operand *operand, uint8_t *arena);
+
+/* Sets the error of a failed call and returns its code; 0 for cudaSuccess. */
+int cuda_check(cudaError_t error, const char *what, struct bgd_err *err);
+
+/* ---------------------------------------------------------------- between cuda_network.c and cuda_ops.c */
+
+/* A value that is part of a concat and is computed in its place there. */
+struct cuda_home {
+    uint32_t concat; /* the concat's value; NONE: it has a block of its own */
+    uint32_t channel;
+};
+
+struct cuda_builder {
+    struct cuda_network *net;
+    const struct bgd_model *model;
+    struct uses uses;
+    struct cuda_home *homes;       /* per value */
+    struct cuda_operand *operands; /* per value; block NONE until it has a place */
+    bool *computed;                /* per value: by the steps so far */
+    bool *done;                    /* per op: computed, on its own or with another */
+    struct bgd_err *err;
+};
+
+/* The place of a value, made now if it has none, in elements of `type`. BLOCK NONE and an error on failure. */
+struct cuda_operand cuda_place(struct cuda_builder *b, uint32_t value, enum kernel_type type);
+
+/* A block of memory for a step alone; NONE and an error on failure. */
+uint32_t cuda_add_block(struct cuda_builder *b, uint64_t bytes);
+
+/* Appends `values` as elements of `type` to the constants and writes their offset. */
+int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float *values, size_t n, size_t *offset);
+
+/* Appends a step, and widens the lives of the blocks that it touches. */
+int cuda_add_step(struct cuda_builder *b, const struct cuda_step *step);
+
+/* Appends the steps of one op, and of those after it that it takes along. */
+int cuda_build_op(struct cuda_builder *b, uint32_t op);
+
+#endif

@@ -1,0 +1,220 @@
+/* src/cudnn_plan.h without cuDNN: the convolution as a loop on the CPU. There is one plan, and it always can be made. */
+#include "cudnn_plan.h"
+
+#include "emulation.h"
+#include "err.h"
+#include "half.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKSPACE 256u
+#define SELU_SCALE 1.0507009873554804934193349852946 /* torch.nn.SELU's digits */
+#define SELU_ALPHA 1.6732632423543772848170429916717
+
+struct cudnn {
+    char unused;
+};
+
+struct cudnn_plan {
+    struct cudnn_conv conv;
+};
+
+/* What a run has on the device. */
+struct run {
+    struct cudnn_conv conv;
+    const void *x, *w, *residual;
+    const float *bias;
+    void *y, *workspace;
+};
+
+int cudnn_open(const char *description, const char *cache, struct cudnn **cudnn, struct bgd_err *err)
+{
+    (void)cache;
+    *cudnn = NULL;
+    if (description)
+        return err_set(err, BGD_DEVICE, "the emulated cuDNN takes no description of a device");
+    *cudnn = calloc(1, sizeof **cudnn);
+    return *cudnn ? 0 : err_set(err, BGD_MEMORY, "out of memory");
+}
+
+void cudnn_close(struct cudnn *cudnn)
+{
+    free(cudnn);
+}
+
+const char *cudnn_version(const struct cudnn *cudnn)
+{
+    (void)cudnn;
+    return "emulated cuDNN";
+}
+
+char *cudnn_describe(const struct cudnn *cudnn, struct bgd_err *err)
+{
+    (void)cudnn;
+    err_set(err, BGD_DEVICE, "an emulated device has no description");
+    return NULL;
+}
+
+int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_plan **plan, struct bgd_err *err)
+{
+    (void)cudnn;
+    *plan = NULL;
+    cudaError_t error = emulation_call();
+    if (error)
+        return err_set(err, BGD_DEVICE, "no plan: %s", cudaGetErrorString(error));
+    *plan = malloc(sizeof **plan);
+    if (!*plan)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    (*plan)->conv = *conv;
+    return 0;
+}
+
+void cudnn_plan_free(struct cudnn_plan *plan)
+{
+    free(plan);
+}
+
+size_t cudnn_plan_workspace(const struct cudnn_plan *plan)
+{
+    (void)plan;
+    return WORKSPACE;
+}
+
+const char *cudnn_plan_name(const struct cudnn_plan *plan)
+{
+    (void)plan;
+    return "emulated";
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static float float_from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float read_value(enum kernel_type type, const void *values, size_t i)
+{
+    switch (type) {
+    case KERNEL_F32: break;
+    case KERNEL_F16: return half_to_float(((const uint16_t *)values)[i]);
+    case KERNEL_BF16: return float_from_bits((uint32_t)((const uint16_t *)values)[i] << 16);
+    }
+    return ((const float *)values)[i];
+}
+
+/* Rounds to nearest, ties to even. */
+static uint16_t bf16_from_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return isnan(value) ? 0x7fff : (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+static void write_value(enum kernel_type type, void *values, size_t i, float value)
+{
+    switch (type) {
+    case KERNEL_F32: ((float *)values)[i] = value; break;
+    case KERNEL_F16: ((uint16_t *)values)[i] = half_from_float(value); break;
+    case KERNEL_BF16: ((uint16_t *)values)[i] = bf16_from_float(value); break;
+    }
+}
+
+static float *read_all(enum kernel_type type, const void *values, size_t n)
+{
+    float *read = malloc(n * sizeof *read);
+    if (!read)
+        abort(); /* nothing that a stream runs can return an error */
+    for (size_t i = 0; i < n; i++)
+        read[i] = read_value(type, values, i);
+    return read;
+}
+
+/* The last pixel ends with its channels, not with the pitch: what follows may be another value's. */
+static float *read_pixels(enum kernel_type type, const void *values, size_t pixels, uint32_t pitch, uint32_t c)
+{
+    return read_all(type, values, (pixels - 1) * pitch + c);
+}
+
+static double activated(double x, enum kernel_activation f)
+{
+    switch (f) {
+    case KERNEL_RELU: return x < 0 ? 0 : x;
+    case KERNEL_SIGMOID: return 1 / (1 + exp(-x));
+    case KERNEL_SILU: return x / (1 + exp(-x));
+    case KERNEL_SELU: return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * expm1(x));
+    case KERNEL_NONE: break;
+    }
+    return x;
+}
+
+/* n is a multiple of the lanes, each of which has its own sum: no addition waits for the one before it. */
+static double dot(uint32_t n, const float *x, const float *w)
+{
+    double sums[KERNEL_LANES] = {0}, sum = 0;
+    for (uint32_t i = 0; i < n; i += KERNEL_LANES)
+        for (uint32_t lane = 0; lane < KERNEL_LANES; lane++)
+            sums[lane] += (double)x[i + lane] * (double)w[i + lane];
+    for (uint32_t lane = 0; lane < KERNEL_LANES; lane++)
+        sum += sums[lane];
+    return sum;
+}
+
+/* Pixel (i, j) of picture x convolved with one filter. */
+static double filtered(const struct cudnn_conv *conv, const float *x, const float *filter, uint32_t i, uint32_t j)
+{
+    const struct bgd_window *win = &conv->window;
+    double sum = 0;
+    for (uint32_t kh = 0; kh < win->kernel_h; kh++)
+        for (uint32_t kw = 0; kw < win->kernel_w; kw++) {
+            int64_t row = (int64_t)i * win->stride_h + (int64_t)kh * win->dilation_h - win->pad_top;
+            int64_t col = (int64_t)j * win->stride_w + (int64_t)kw * win->dilation_w - win->pad_left;
+            if (row < 0 || row >= conv->h || col < 0 || col >= conv->w)
+                continue;
+            size_t pixel = (size_t)row * conv->w + (size_t)col;
+            size_t tap = (size_t)kh * win->kernel_w + kw;
+            sum += dot(conv->c, x + pixel * conv->pitch, filter + tap * conv->c);
+        }
+    return sum;
+}
+
+static void convolve(void *argument)
+{
+    const struct run *run = argument;
+    const struct cudnn_conv *conv = &run->conv;
+    memset(run->workspace, 0xff, WORKSPACE); /* all of it, so that a value which lies there shows */
+
+    uint32_t out_c = kernel_lanes(conv->out_c);
+    size_t filter_size = (size_t)conv->window.kernel_h * conv->window.kernel_w * conv->c;
+    size_t plane = (size_t)conv->h * conv->w, out_plane = (size_t)conv->out_h * conv->out_w;
+    float *x = read_pixels(conv->type, run->x, conv->n * plane, conv->pitch, conv->c);
+    float *w = read_all(conv->type, run->w, out_c * filter_size);
+    for (size_t pixel = 0; pixel < conv->n * out_plane; pixel++) {
+        uint32_t i = (uint32_t)(pixel % out_plane / conv->out_w), j = (uint32_t)(pixel % conv->out_w);
+        const float *picture = x + pixel / out_plane * plane * conv->pitch;
+        for (uint32_t o = 0; o < out_c; o++) {
+            double sum = filtered(conv, picture, w + o * filter_size, i, j) + (double)run->bias[o];
+            if (conv->residual_pitch)
+                sum += (double)read_value(conv->type, run->residual, pixel * conv->residual_pitch + o);
+            write_value(conv->type, run->y, pixel * conv->out_pitch + o, (float)activated(sum, conv->activation));
+        }
+    }
+    free(x);
+    free(w);
+}
+
+int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
+                   const float *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
+{
+    (void)cudnn;
+    cudaError_t error = emulation_call();
+    if (error)
+        return err_set(err, BGD_DEVICE, "a plan does not run: %s", cudaGetErrorString(error));
+    struct run run = {plan->conv, x, w, residual, bias, y, workspace};
+    emulation_enqueue(stream, convolve, &run, sizeof run);
+    return 0;
+}

@@ -1,0 +1,211 @@
+/* Plans without a GPU and without cuDNN (gpu/fake_cudnn.h): what is chosen, what is kept, and that every failing call is an
+ * error value that leaves nothing behind. */
+#include "cudnn_plan.h"
+#include "gpu/fake_cudnn.h"
+#include "scratch.h"
+
+#include <dirent.h>
+
+#define DESCRIPTION "{\"deviceName\":\"Fake GPU\",\"deviceVer\":800}"
+
+static char *folder;
+
+static void enter(void)
+{
+    folder = scratch_enter();
+}
+
+static void leave(void)
+{
+    cr_expect_eq(fake_cudnn.live, 0, "%d descriptors were left", fake_cudnn.live);
+    scratch_leave(folder);
+}
+
+TestSuite(cudnn_plan, .init = enter, .fini = leave);
+
+/* Zeroed as cudnn_plan.h wants it; with all that a graph can have. */
+static struct cudnn_conv example(enum kernel_type type)
+{
+    struct cudnn_conv conv;
+    memset(&conv, 0, sizeof conv);
+    conv.type = type;
+    conv.n = 2;
+    conv.c = conv.pitch = conv.out_c = conv.out_pitch = conv.residual_pitch = 8;
+    conv.h = conv.w = conv.out_h = conv.out_w = 5;
+    conv.window = (struct bgd_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+    conv.activation = KERNEL_SELU;
+    return conv;
+}
+
+static struct cudnn *open_cudnn(const char *description, const char *cache)
+{
+    struct cudnn *cudnn;
+    struct bgd_err err = {0};
+    cr_assert_eq(cudnn_open(description, cache, &cudnn, &err), 0, "%s", err.text);
+    return cudnn;
+}
+
+static void check_plan(struct cudnn *cudnn, enum kernel_type type, const char *name)
+{
+    struct cudnn_conv conv = example(type);
+    struct cudnn_plan *plan;
+    struct bgd_err err = {0};
+    cr_assert_eq(cudnn_plan_make(cudnn, &conv, &plan, &err), 0, "%s", err.text);
+    cr_expect_str_eq(cudnn_plan_name(plan), name);
+    cr_expect_eq(cudnn_plan_workspace(plan), 1024);
+    cudnn_plan_free(plan);
+}
+
+/* The only file of the only folder in `cache`, as a path to be freed. */
+static char *kept_file(const char *cache)
+{
+    char *path = strdup(cache);
+    for (int depth = 0; depth < 2; depth++) {
+        DIR *dir = opendir(path);
+        cr_assert(dir, "%s", path);
+        struct dirent *entry;
+        while ((entry = readdir(dir)) && entry->d_name[0] == '.')
+            continue;
+        char *deeper = NULL;
+        cr_assert(entry && asprintf(&deeper, "%s/%s", path, entry->d_name) > 0, "%s is empty", path);
+        closedir(dir);
+        free(path);
+        path = deeper;
+    }
+    return path;
+}
+
+Test(cudnn_plan, takes_the_first_engine_that_is_exact_and_can_be_built)
+{
+    struct cudnn *cudnn = open_cudnn(NULL, NULL);
+    cr_expect_str_eq(cudnn_version(cudnn), "cuDNN 9.19.0");
+    check_plan(cudnn, KERNEL_F16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+    check_plan(cudnn, KERNEL_BF16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+    check_plan(cudnn, KERNEL_F32, "engine 0 (engine 41 failed: NOT_SUPPORTED)");
+    cudnn_close(cudnn);
+}
+
+Test(cudnn_plan, describes_the_device)
+{
+    struct cudnn *cudnn = open_cudnn(DESCRIPTION, NULL);
+    struct bgd_err err = {0};
+    char *description = cudnn_describe(cudnn, &err);
+    cr_expect_str_eq(description, DESCRIPTION);
+    free(description);
+    cudnn_close(cudnn);
+    cudnn = open_cudnn(NULL, NULL);
+    description = cudnn_describe(cudnn, &err);
+    cr_expect(description && strstr(description, "Fake GPU/80"), "%s", err.text);
+    free(description);
+    cudnn_close(cudnn);
+}
+
+Test(cudnn_plan, refuses_an_old_library)
+{
+    struct cudnn *cudnn;
+    struct bgd_err err = {0};
+    fake_cudnn.version = 90799;
+    cr_expect_eq(cudnn_open(NULL, NULL, &cudnn, &err), BGD_DEVICE);
+    cr_expect_null(cudnn);
+    cr_expect(strstr(err.text, "cuDNN 9.7.99 is too old"), "%s", err.text);
+}
+
+Test(cudnn_plan, loads_a_kept_plan_instead_of_building_it)
+{
+    const char *const descriptions[] = {NULL, DESCRIPTION};
+    for (int i = 0; i < 2; i++) {
+        const char *cache = i ? "b" : "a";
+        for (int run = 0; run < 2; run++) {
+            struct cudnn *cudnn = open_cudnn(descriptions[i], cache);
+            fake_cudnn.lists = 0;
+            check_plan(cudnn, KERNEL_F16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+            cr_expect_eq(fake_cudnn.lists, run ? 0 : 1);
+            cudnn_close(cudnn);
+        }
+        char *path = kept_file(cache);
+        cr_expect(strstr(path, i ? "b/9.19.0-Fake_GPU-800/" : "a/9.19.0-Fake_GPU_80-900/"), "%s", path);
+        free(path);
+    }
+}
+
+Test(cudnn_plan, builds_a_damaged_plan_anew)
+{
+    struct cudnn *cudnn = open_cudnn(NULL, "cache");
+    check_plan(cudnn, KERNEL_F16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+    size_t size;
+    char *path = kept_file("cache"), *kept = scratch_read(path, &size);
+    for (size_t i = 0; i < 2 * size; i++) { /* cut, then a byte changed */
+        char *damaged = strdup(kept);
+        damaged[i % size] ^= 1;
+        scratch_write(path, i < size ? kept : damaged, i < size ? i : size);
+        free(damaged);
+        fake_cudnn.lists = 0;
+        check_plan(cudnn, KERNEL_F16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+        cr_expect_eq(fake_cudnn.lists, 1, "%zu was taken", i);
+        char *again = scratch_read(path, NULL);
+        cr_expect_str_eq(again, kept);
+        free(again);
+    }
+    free(kept);
+    free(path);
+    cudnn_close(cudnn);
+}
+
+Test(cudnn_plan, does_without_a_cache_that_cannot_be_written)
+{
+    scratch_text("file", "not a folder");
+    struct cudnn *cudnn = open_cudnn(NULL, "file");
+    check_plan(cudnn, KERNEL_F16, "engine 7 (engine 41 failed: NOT_SUPPORTED)");
+    cudnn_close(cudnn);
+}
+
+/* Opens, makes and runs; 0, or the first error. `name` is the plan's. */
+static int whole_life(const char *cache, char name[1024], struct bgd_err *err)
+{
+    struct cudnn *cudnn;
+    struct cudnn_plan *plan = NULL;
+    struct cudnn_conv conv = example(KERNEL_F16);
+    static float value[8];
+    int code = cudnn_open(NULL, cache, &cudnn, err);
+    if (!code)
+        code = cudnn_plan_make(cudnn, &conv, &plan, err);
+    if (!code)
+        code = cudnn_plan_run(cudnn, plan, NULL, value, value, value, value, value, NULL, err);
+    snprintf(name, 1024, "%s", plan ? cudnn_plan_name(plan) : "");
+    cudnn_plan_free(plan);
+    cudnn_close(cudnn);
+    return code;
+}
+
+/* What can be mended is no error: an engine that fails is passed over, and the plan's name tells; a plan that does not load is
+ * built, one that cannot be kept is not. */
+static void fail_each_call(const char *cache)
+{
+    bool reached = true;
+    for (unsigned call = 1; reached; call++) {
+        struct bgd_err err = {0};
+        char name[1024];
+        fake_cudnn.calls = fake_cudnn.runs = 0;
+        fake_cudnn.fail_at = call;
+        int code = whole_life(cache, name, &err);
+        reached = fake_cudnn.calls >= call;
+        cr_expect_eq(fake_cudnn.live, 0, "call %u: %d left", call, fake_cudnn.live);
+        cr_expect_eq(code, err.code, "call %u", call);
+        cr_expect_eq(fake_cudnn.runs, code ? 0 : 1, "call %u", call);
+        cr_expect(!code || (code == BGD_DEVICE && strstr(err.text, "was made to fail")), "call %u: %d %s", call, code,
+                  err.text);
+        cr_expect(reached ? code || cache || strstr(name, "INTERNAL_ERROR") : !code, "call %u: %s %s", call, name, err.text);
+    }
+}
+
+Test(cudnn_plan, any_failing_call_is_an_error_that_leaves_nothing)
+{
+    fail_each_call(NULL);
+    cr_expect_gt(fake_cudnn.calls, 100);
+}
+
+Test(cudnn_plan, any_failing_call_with_a_cache_too)
+{
+    fail_each_call("cache"); /* until one is kept */
+    fail_each_call("cache"); /* while it is loaded */
+}
