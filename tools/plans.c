@@ -1,18 +1,23 @@
 /*
- * bgdet-plans [--cache FOLDER] DEVICE.json TABLE... - has cuDNN a plan for every convolution, on a device that need not be
- * there?
+ * bgdet-plans - has cuDNN a plan for every convolution, on a device that need not be there?
  *
- * DEVICE.json describes the device (tests/gpu). A TABLE has a convolution a line; '#' starts a comment:
+ *     bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json FILE...
+ *     bgdet-plans --describe
+ *
+ * DEVICE.json describes the device (tests/gpu); --describe prints that of the card which is here. A FILE.bgd is a model, whose
+ * convolutions are taken as the CUDA backend has them. Any other FILE is a table, a convolution a line; '#' starts a comment:
  *
  *     name type  n  c h w pitch  out_c out_pitch  kernel_h kernel_w  stride_h stride_w  top left bottom right
  *          dilation_h dilation_w  residual_pitch activation
  *
  * Prints a line for each. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
  */
-#include "cudnn_plan.h"
+#include "cuda_network.h"
 #include "err.h"
 #include "file.h"
+#include "model.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +34,8 @@ static const char *const activations[] = {[KERNEL_NONE] = "none",
                                           [KERNEL_SELU] = "selu"};
 
 struct named_conv {
-    char name[64];
+    char name[64]; /* of the first, where a model has the same more than once */
+    uint32_t times;
     struct cudnn_conv conv;
 };
 
@@ -70,6 +76,7 @@ static bool parse_conv(const char *line, struct named_conv *named)
     struct bgd_window *k = &c->window;
     char type[8], activation[8];
     memset(named, 0, sizeof *named);
+    named->times = 1;
     if (sscanf(line, "%63s %7s %u %u %u %u %u %u %u %u %u %u %u %u %u %u %u %u %u %u %7s", named->name, type, &c->n, &c->c,
                &c->h, &c->w, &c->pitch, &c->out_c, &c->out_pitch, &k->kernel_h, &k->kernel_w, &k->stride_h, &k->stride_w,
                &k->pad_top, &k->pad_left, &k->pad_bottom, &k->pad_right, &k->dilation_h, &k->dilation_w, &c->residual_pitch,
@@ -105,6 +112,33 @@ static uint32_t read_table(const char *path, struct named_conv **convs, struct b
     return n;
 }
 
+/* The different convolutions of a model, likewise. */
+static uint32_t read_model(const char *path, enum kernel_type type, struct named_conv **convs, struct bgd_err *err)
+{
+    struct bgd_model *model = NULL;
+    struct cuda_network *net = NULL;
+    uint32_t n = 0;
+    *convs = NULL;
+    if (bgd_model_open(path, &model, err) == 0 && cuda_network_create(model, type, 0, &net, err) == 0 &&
+        !(*convs = calloc(net->n_steps, sizeof **convs)))
+        err_set(err, BGD_MEMORY, "out of memory");
+    for (uint32_t i = 0; *convs && i < net->n_steps; i++) {
+        const struct cuda_step *step = &net->steps[i];
+        uint32_t k = 0;
+        if (step->kind != CUDA_CONV)
+            continue;
+        while (k < n && memcmp(&(*convs)[k].conv, &step->conv, sizeof step->conv))
+            k++;
+        if ((*convs)[k].times++)
+            continue;
+        snprintf((*convs)[n].name, sizeof (*convs)[n].name, "%s", step->name);
+        (*convs)[n++].conv = step->conv;
+    }
+    cuda_network_destroy(net);
+    bgd_model_close(model);
+    return n;
+}
+
 static double seconds(void)
 {
     struct timespec now;
@@ -120,7 +154,7 @@ static bool show(struct cudnn *cudnn, const struct named_conv *named)
     struct bgd_err err = {0};
     double start = seconds();
     bool has_plan = cudnn_plan_make(cudnn, c, &plan, &err) == 0;
-    printf("%-20s %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, types[c->type], c->n, c->c, c->h,
+    printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type], c->n, c->c, c->h,
            c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w, activations[c->activation],
            c->residual_pitch ? "residual" : "");
     if (has_plan)
@@ -132,41 +166,70 @@ static bool show(struct cudnn *cudnn, const struct named_conv *named)
 }
 
 /* The program's exit status. */
-static int show_table(struct cudnn *cudnn, const char *path)
+static int show_file(struct cudnn *cudnn, const char *path, enum kernel_type type)
 {
     struct named_conv *convs;
     struct bgd_err err = {0};
-    uint32_t n = read_table(path, &convs, &err), without = 0;
+    size_t length = strlen(path);
+    bool model = length > 4 && strcmp(path + length - 4, ".bgd") == 0;
+    uint32_t n = model ? read_model(path, type, &convs, &err) : read_table(path, &convs, &err), without = 0;
     for (uint32_t i = 0; i < n; i++)
         without += !show(cudnn, &convs[i]);
     free(convs);
     if (err.code)
         fprintf(stderr, "bgdet-plans: %s\n", err.text);
     else
-        printf("%s: %u of %u convolutions without a plan\n", path, without, n);
+        printf("%s: %u of %u different convolutions without a plan\n", path, without, n);
     return err.code ? 2 : without > 0;
+}
+
+static int describe(void)
+{
+    struct bgd_err err;
+    struct cudnn *cudnn;
+    char *text = cudnn_open(NULL, NULL, &cudnn, &err) ? NULL : cudnn_describe(cudnn, &err);
+    if (text)
+        puts(text);
+    else
+        fprintf(stderr, "bgdet-plans: %s\n", err.text);
+    free(text);
+    cudnn_close(cudnn);
+    return text ? 0 : 2;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json MODEL.bgd|TABLE...\n"
+                    "       bgdet-plans --describe\n");
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
+    static const struct option options[] = {{"cache", required_argument, NULL, 'c'},
+                                            {"precision", required_argument, NULL, 'p'},
+                                            {"describe", no_argument, NULL, 'd'},
+                                            {0}};
     const char *cache = NULL;
-    if (argc > 2 && strcmp(argv[1], "--cache") == 0) {
-        cache = argv[2];
-        argv += 2;
-        argc -= 2;
+    uint32_t type = KERNEL_F16;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'd')
+            return describe();
+        if (option == 'c')
+            cache = optarg;
+        else if (option != 'p' || (type = find(types, COUNT(types), optarg)) == COUNT(types))
+            return usage();
     }
-    if (argc < 3) {
-        fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] DEVICE.json TABLE...\n");
-        return 2;
-    }
+    if (argc - optind < 2)
+        return usage();
     struct bgd_err err = {0};
     struct cudnn *cudnn = NULL;
-    char *description = read_text(argv[1], &err);
+    char *description = read_text(argv[optind], &err);
     int status = 0;
     if (description && !cudnn_open(description, cache, &cudnn, &err))
-        for (int i = 2; i < argc; i++) {
-            int of_table = show_table(cudnn, argv[i]);
-            status = of_table > status ? of_table : status;
+        for (int i = optind + 1; i < argc; i++) {
+            int of_file = show_file(cudnn, argv[i], (enum kernel_type)type);
+            status = of_file > status ? of_file : status;
         }
     if (err.code) {
         fprintf(stderr, "bgdet-plans: %s\n", err.text);
