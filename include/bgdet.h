@@ -75,7 +75,7 @@ const char *bgd_format_name(enum bgd_format format);
 /* A decoded picture: 8-bit sRGB, alpha composited on white, upright (EXIF orientation obeyed).
  * Start from `struct bgd_image image = {0};`; decoding into it again reuses its memory. */
 struct bgd_image {
-    uint8_t *rgb;   /* (height, width, 3), rows contiguous; owned */
+    uint8_t *rgb;   /* (height, width, 3), rows contiguous; owned, unless borrowed */
     uint32_t width; /* of `rgb`: may be smaller than the picture (see bgd_image_decode) */
     uint32_t height;
     uint32_t full_width; /* of the picture itself, upright */
@@ -205,7 +205,7 @@ uint32_t bgd_engine_mask_height(const struct bgd_engine *engine);
 int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err);
 
 /* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. Not while
- * calls run. */
+ * calls run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's. */
 struct bgd_engine_seconds {
     double segment, classify;
 };

@@ -52,7 +52,8 @@ template <class T> __device__ inline void store_lanes(T *to, const float x[KERNE
     lanes<T> stored;
     for (unsigned i = 0; i < KERNEL_LANES; i++)
         stored.at[i] = from_float<T>(x[i]);
-    *reinterpret_cast<lanes<T> *>(to) = stored;
+    for (unsigned i = 0; i < sizeof stored / sizeof(uint4); i++) /* an assignment is taken apart into smaller stores */
+        __stwb(reinterpret_cast<uint4 *>(to) + i, reinterpret_cast<const uint4 *>(&stored)[i]);
 }
 
 /* The groups of 8 lanes that hold a pixel's channels. */

@@ -34,10 +34,13 @@ int backend_open(const char *name, enum bgd_precision precision, const struct ba
         int code = backends[i]->open(precision, device, err);
         if (code == 0 || !any)
             return code;
-        *passed_over = *err;
+        if (!passed_over->code)
+            *passed_over = *err;
     }
-    if (any)
+    if (any) {
+        *err = *passed_over;
         return err->code;
+    }
     char names[BACKEND_NAMES];
     backend_names(names);
     return err_set(err, BGD_ARGUMENT, "no device \"%s\" in this build (it has %s)", name, names);

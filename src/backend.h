@@ -21,7 +21,8 @@
 struct device; /* defined by each backend */
 struct exec;
 
-/* The masks of the pictures of a batch: output 0 of a segmenter's exec of the same device, where its run has left them. */
+/* The masks of the pictures of a batch: output 0 of a segmenter's exec of the same device, where its run has left them. It must
+ * not run again before the exec that is fed with them has been fetched from. */
 struct backend_mask {
     const struct exec *exec;
     float threshold; /* as in struct feed_mask */
@@ -73,7 +74,7 @@ extern const struct backend *const backends[];
 void backend_names(char names[BACKEND_NAMES]);
 
 /* Opens the device named `name`, or for NULL or "auto" the first that answers (never "ref" unless it is alone); `passed_over`
- * is the error of one before it that did not, code 0 if there is none. */
+ * is the error of the first before it that did not, code 0 if there is none; of none that answers, it is the error. */
 int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
                  struct bgd_err *passed_over, struct bgd_err *err);
 

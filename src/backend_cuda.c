@@ -3,7 +3,7 @@
  *
  * prepare turns the graph into a list of steps over one arena (cuda_network.h), runs it once, and captures it in a CUDA graph for
  * whole batches: a short one is run like a full one, what is behind its pictures being of no interest. Nothing is allocated
- * afterwards. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
+ * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
  * only fetch waits for the device.
  *
  * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). After an error that the device does not
@@ -11,6 +11,7 @@
  */
 #include "backend.h"
 #include "bytes.h"
+#include "cuda_error.h"
 #include "cuda_feed.h"
 #include "cuda_network.h"
 #include "err.h"
@@ -20,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 3u /* one copies in, one computes, one copies out and turns scores into results */
+#define CAPABILITY_LEAST 8 /* Ampere: what kernels are compiled for (CMakeLists.txt) */
+#define LANES 3u           /* one copies in, one computes, one copies out and turns scores into results */
 
 /* Page-locked memory that somebody else fills. */
 struct memory {
@@ -85,11 +87,18 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
                                              [BGD_PRECISION_F32] = KERNEL_F32,
                                              [BGD_PRECISION_F16] = KERNEL_F16,
                                              [BGD_PRECISION_BF16] = KERNEL_BF16};
-    int count;
+    int count, major;
     *out = NULL;
     if (cuda_check(cudaGetDeviceCount(&count), "looking for a device", err) ||
+        cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err))
+        return err->code;
+    if (major < CAPABILITY_LEAST)
+        return err_set(err, BGD_DEVICE, "the CUDA device has compute capability %d.x, expected %d.0 or later", major,
+                       CAPABILITY_LEAST);
+    /* A thread that waits shall sleep, not spin. */
+    if (cuda_check(cudaSetDevice(0), "taking the device", err) ||
         cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "setting up the device", err))
-        return err->code; /* a thread that waits leaves its core to the decoders */
+        return err->code;
     struct device *device = calloc(1, sizeof *device);
     if (!device)
         return err_set(err, BGD_MEMORY, "out of memory");

@@ -1,6 +1,6 @@
 #include "cuda_feed.h"
 
-#include "cuda_network.h"
+#include "cuda_error.h"
 #include "err.h"
 
 #include <assert.h>
@@ -43,7 +43,8 @@ int cuda_feed_open(uint32_t height, struct cuda_feed **out, struct bgd_err *err)
         cuda_check(cudaHostAlloc((void **)&feed->pieces, PIECES_MAX * sizeof *feed->pieces, cudaHostAllocDefault),
                    "page-locking memory", err) ||
         cuda_check(cudaMalloc((void **)&feed->device_pieces, PIECES_MAX * sizeof *feed->pieces), "allocating pieces", err) ||
-        cuda_check(cudaEventCreateWithFlags(&feed->copied, cudaEventDisableTiming), "creating an event", err)) {
+        cuda_check(cudaEventCreateWithFlags(&feed->copied, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event",
+                   err)) {
         cuda_feed_close(feed);
         return err->code;
     }
@@ -106,9 +107,10 @@ static int gather(const struct run *run, const struct bgd_image *image, bool loc
     struct cuda_feed *feed = run->feed;
     size_t room = feed->capacity - feed->used, bytes;
     uint32_t rows = run->y.h - piece->row0;
-    while ((bytes = bytes_under(run, piece, piece->row0 + rows, &piece->first_row)) > room)
+    while ((bytes = bytes_under(run, piece, piece->row0 + rows, &piece->first_row)) > room) {
+        assert(rows > 1 && "an empty buffer holds one row of any picture");
         rows /= 2;
-    assert(rows > 0 && "an empty buffer holds one row of any picture");
+    }
     /* Copies of the gathering before may still read what is now written. */
     if (feed->n_pieces == 0 && cuda_check(cudaEventSynchronize(feed->copied), "waiting for a copy", run->err))
         return run->err->code;
@@ -142,8 +144,6 @@ int cuda_feed_run(struct cuda_feed *feed, uint32_t n, const struct bgd_image *co
                   struct bgd_err *err)
 {
     const struct run run = {feed, spec, y, stream, err};
-    feed->n_pieces = 0; /* a run that failed may have left some */
-    feed->used = 0;
     for (uint32_t i = 0; i < n; i++)
         if (feed_picture(&run, i, images[i], locked(user, images[i]->rgb)))
             return err->code;

@@ -1,9 +1,9 @@
 /*
  * A model as the CUDA backend runs it: a list of steps over blocks of one arena (kernels/kernels.h says how values lie).
  *
- * cuda_network.c decides where values and constants lie, cuda_ops.c turns each op into a step, taking along what follows it
- * where one kernel does both, and cuda_steps.c puts the steps into a stream. Making the list needs no device: a test can ask for
- * every convolution of a network where there is none.
+ * cuda_network.c makes the list, cuda_ops.c turns each op into a step, taking along what follows it where one kernel does both,
+ * cuda_builder.c decides where values and constants lie, and cuda_steps.c puts the steps into a stream. Making the list needs no
+ * device: a test can ask for every convolution of a network where there is none.
  */
 #ifndef BGD_CUDA_NETWORK_H
 #define BGD_CUDA_NETWORK_H
@@ -90,42 +90,5 @@ int cuda_step_run(const struct cuda_network *net, const struct cuda_step *step, 
 
 /* The operand's value in that arena. */
 struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cuda_operand *operand, uint8_t *arena);
-
-/* Sets the error of a failed call and returns its code; 0 for cudaSuccess. */
-int cuda_check(cudaError_t error, const char *what, struct bgd_err *err);
-
-/* ---------------------------------------------------------------- between cuda_network.c and cuda_ops.c */
-
-/* A value that is part of a concat and is computed in its place there. */
-struct cuda_home {
-    uint32_t concat; /* the concat's value; NONE: it has a block of its own */
-    uint32_t channel;
-};
-
-struct cuda_builder {
-    struct cuda_network *net;
-    const struct bgd_model *model;
-    struct uses uses;
-    struct cuda_home *homes;       /* per value */
-    struct cuda_operand *operands; /* per value; block NONE until it has a place */
-    bool *computed;                /* per value: by the steps so far */
-    bool *done;                    /* per op: computed, on its own or with another */
-    struct bgd_err *err;
-};
-
-/* The place of a value, made now if it has none, in elements of `type`. BLOCK NONE and an error on failure. */
-struct cuda_operand cuda_place(struct cuda_builder *b, uint32_t value, enum kernel_type type);
-
-/* A block of memory for a step alone; NONE and an error on failure. */
-uint32_t cuda_add_block(struct cuda_builder *b, uint64_t bytes);
-
-/* Appends `values` as elements of `type` to the constants and writes their offset. */
-int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float *values, size_t n, size_t *offset);
-
-/* Appends a step, and widens the lives of the blocks that it touches. */
-int cuda_add_step(struct cuda_builder *b, const struct cuda_step *step);
-
-/* Appends the steps of one op, and of those after it that it takes along. */
-int cuda_build_op(struct cuda_builder *b, uint32_t op);
 
 #endif

@@ -1,5 +1,5 @@
 /* Each op of a graph as one step, with the ops behind it that its kernel does in passing. */
-#include "cuda_network.h"
+#include "cuda_ops.h"
 
 #include "err.h"
 #include "high_pass.h"
@@ -113,9 +113,10 @@ static int add_ordered(struct cuda_builder *b, uint32_t tensor, enum kernel_type
 }
 
 /* `count` numbers, padded with zeros to `size`. */
-static int add_padded(struct cuda_builder *b, uint32_t tensor, uint32_t count, uint32_t size, size_t *offset)
+static int add_padded(struct cuda_builder *b, uint32_t tensor, enum kernel_type type, uint32_t count, uint32_t size,
+                      size_t *offset)
 {
-    return add_ordered(b, tensor, KERNEL_F32, (struct order){{1, 1, 1, count}, {0, 0, 0, 1}, size}, offset);
+    return add_ordered(b, tensor, type, (struct order){{1, 1, 1, count}, {0, 0, 0, 1}, size}, offset);
 }
 
 /* (padded out, kernel_h, kernel_w, padded in): cuDNN's weights. */
@@ -174,16 +175,18 @@ static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between
     struct order first = channels_last(in, step.squeezed, 1, 1);
     first.size = step.squeezed * (size_t)kernel_lanes(in.c); /* the squeezed axis is not padded */
     if (add_ordered(b, first_op->tensors[0], KERNEL_F32, first, &step.constants[0]) ||
-        add_padded(b, first_op->tensors[1], step.squeezed, step.squeezed, &step.constants[1]) ||
+        add_padded(b, first_op->tensors[1], KERNEL_F32, step.squeezed, step.squeezed, &step.constants[1]) ||
         add_ordered(b, second_op->tensors[0], KERNEL_F32, outputs_last(step.squeezed, out, 1, 1), &step.constants[2]) ||
-        add_padded(b, second_op->tensors[1], out, kernel_lanes(out), &step.constants[3]))
+        add_padded(b, second_op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
         return b->err->code;
     return finish_step(b, &step, value, b->net->type);
 }
 
 /* ---------------------------------------------------------------- convolutions */
 
-/* One of ours: depthwise, or in groups. */
+#define PLAN_TAPS_MAX 1024u /* of a kernel that cuDNN is given: 9.19 has no bf16 engine for 64x64 */
+
+/* One of ours: depthwise, in groups, or larger than cuDNN's. */
 static int build_grouped(struct cuda_builder *b, uint32_t index)
 {
     const struct bgd_format_op *op = &b->model->ops[index];
@@ -195,7 +198,7 @@ static int build_grouped(struct cuda_builder *b, uint32_t index)
     uint32_t value = take_activation(b, model_op_value(b->model, index), &step.f);
     const struct order order = outputs_last(in.c / op->groups, out, op->window.kernel_h, op->window.kernel_w);
     if (add_ordered(b, op->tensors[0], KERNEL_F32, order, &step.constants[0]) ||
-        add_padded(b, op->tensors[1], out, kernel_lanes(out), &step.constants[1]))
+        add_padded(b, op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     return finish_step(b, &step, value, b->net->type);
 }
@@ -226,7 +229,7 @@ static int build_conv(struct cuda_builder *b, uint32_t index)
     uint32_t between, second = find_excite(b, index, &between);
     if (second != NONE)
         return build_excite(b, index, between, second);
-    if (op->groups > 1)
+    if (op->groups > 1 || op->window.kernel_h * op->window.kernel_w > PLAN_TAPS_MAX)
         return build_grouped(b, index);
     struct cuda_step step = new_step(b, CUDA_CONV, index);
     struct shape in = model_shape(b->model, op->inputs[0]);
@@ -235,7 +238,7 @@ static int build_conv(struct cuda_builder *b, uint32_t index)
     uint32_t sum = take_residual(b, model_op_value(b->model, index), &step.x[1]), value = take_activation(b, sum, &step.f);
     if (add_ordered(b, op->tensors[0], b->net->type, channels_last(in, out, op->window.kernel_h, op->window.kernel_w),
                     &step.constants[0]) ||
-        add_padded(b, op->tensors[1], out, kernel_lanes(out), &step.constants[1]))
+        add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);
     if (y.block == NONE)
@@ -250,9 +253,9 @@ static int copy_out(struct cuda_builder *b, uint32_t index, struct cuda_operand 
     struct cuda_step step = new_step(b, CUDA_COPY, index);
     struct kernel_value value = from.value;
     value.pitch = kernel_lanes(value.c);
-    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * (value.type == KERNEL_F32 ? 4 : 2);
+    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * cuda_type_bytes(value.type);
     step.x[0] = from;
-    step.y = (struct cuda_operand){cuda_add_block(b, bytes), 0, value};
+    step.y = (struct cuda_operand){cuda_add_block(b->net, bytes, b->err), 0, value};
     *out = step.y;
     return step.y.block == NONE ? b->err->code : cuda_add_step(b, &step);
 }
@@ -270,7 +273,7 @@ static int build_dense(struct cuda_builder *b, uint32_t index)
         return b->err->code;
     uint32_t value = take_activation(b, model_op_value(b->model, index), &step.f);
     if (add_ordered(b, op->tensors[0], b->net->type, channels_last(in, out, in.h, in.w), &step.constants[0]) ||
-        add_padded(b, op->tensors[1], out, kernel_lanes(out), &step.constants[1]))
+        add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);
     if (y.block == NONE)
@@ -332,11 +335,12 @@ static int build_high_pass(struct cuda_builder *b, uint32_t index)
     free(waves);
     if (code)
         return code;
-    step.scratch = cuda_add_block(b, kernel_high_pass_scratch(b->net->batch, step.x[0].value, step.nu, step.nv));
+    step.scratch = cuda_add_block(b->net, kernel_high_pass_scratch(b->net->batch, step.x[0].value, step.nu, step.nv), b->err);
     return step.scratch == NONE ? b->err->code : finish_step(b, &step, model_op_value(b->model, index), b->net->type);
 }
 
-/* Heads are computed last, and their numbers are what people see: those that no op reads are f32, whatever the network is. */
+/* Heads are computed last, and their numbers are what people see: those that no op reads, and no convolution takes along, are
+ * f32 whatever the network is. */
 static enum kernel_type head_type(const struct cuda_builder *b, uint32_t value)
 {
     return b->uses.last_reader[value] == NONE ? KERNEL_F32 : b->net->type;

@@ -1,9 +1,16 @@
 /* Steps into launches. */
-#include "cuda_network.h"
-
-#include "err.h"
+#include "cuda_builder.h"
+#include "cuda_error.h"
 
 #include <assert.h>
+
+struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cuda_operand *operand, uint8_t *arena)
+{
+    struct kernel_value value = operand->value;
+    if (operand->block != NONE)
+        value.data = arena + net->blocks[operand->block].offset + operand->channel * cuda_type_bytes(value.type);
+    return value;
+}
 
 static const float *constant(const struct cuda_network *net, const struct cuda_step *step, uint32_t i)
 {

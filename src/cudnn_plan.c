@@ -22,7 +22,7 @@
 #define PLAN_NAME 512u
 #define WORKSPACE_ALIGN 256u
 #define CONFIGS_MAX 64u /* of one list of the heuristics; those behind are not tried */
-#define STEPS_MAX 4u    /* of an epilogue: bias, residual, ELU, scale */
+#define STEPS_MAX 4u    /* of an epilogue: residual, bias, ELU, scale */
 #define DESCRIPTORS_MAX (2 * CONFIGS_MAX + 32u)
 
 /* torch.nn.SELU's digits */
@@ -94,7 +94,8 @@ static int failed(const struct cudnn *cudnn, cudnnStatus_t status, const char *w
 {
     char text[512] = "";
     cudnn->f.last_error(text, sizeof text);
-    bool memory = status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;
+    bool memory = status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                  status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
     return err_set(err, memory ? BGD_MEMORY : BGD_DEVICE, "cuDNN: %s: %s: %s", what, status_name(cudnn, status), text);
 }
 
@@ -270,6 +271,17 @@ static char *cache_folder(const struct cudnn *cudnn, const char *cache)
     return folder;
 }
 
+/* A folder and those that it lies in. Where nothing can be written, plans are built each time. */
+static void make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        mkdir(path, 0777);
+        *slash = '/';
+    }
+    mkdir(path, 0777);
+}
+
 int cudnn_open(const char *description, const char *cache, struct cudnn **out, struct bgd_err *err)
 {
     *out = NULL;
@@ -281,8 +293,7 @@ int cudnn_open(const char *description, const char *cache, struct cudnn **out, s
         return err->code;
     }
     if (cache && (cudnn->folder = cache_folder(cudnn, cache))) {
-        mkdir(cache, 0777); /* where nothing can be written, plans are built each time */
-        mkdir(cudnn->folder, 0777);
+        make_folders(cudnn->folder);
     }
     *out = cudnn;
     return 0;
@@ -417,10 +428,11 @@ static uint32_t add_steps(struct builder *b, const struct cudnn_conv *conv, cons
     };
     const int64_t bias[4] = {1, y_dims[1], 1, 1}, scale[4] = {1, 1, 1, 1};
     uint32_t n = 0;
-    steps[n++] = (struct step){CUDNN_POINTWISE_ADD, add_tensor(b, BIAS, CUDNN_DATA_FLOAT, STORED, bias, y_dims[1])};
+    /* The residual comes first, and the bias has the values' type: else Hopper's own engines are not offered (cuDNN 9.19). */
     if (conv->residual_pitch)
         steps[n++] = (struct step){CUDNN_POINTWISE_ADD,
                                    add_tensor(b, RESIDUAL, data_type(conv->type), STORED, y_dims, conv->residual_pitch)};
+    steps[n++] = (struct step){CUDNN_POINTWISE_ADD, add_tensor(b, BIAS, data_type(conv->type), STORED, bias, y_dims[1])};
     if (conv->activation != KERNEL_NONE)
         steps[n++] = (struct step){modes[conv->activation], NULL};
     if (conv->activation == KERNEL_SELU)
@@ -430,7 +442,7 @@ static uint32_t add_steps(struct builder *b, const struct cudnn_conv *conv, cons
 
 static cudnnBackendDescriptor_t add_graph(struct builder *b, const struct cudnn_conv *conv)
 {
-    const int64_t y_dims[4] = {conv->n, kernel_lanes(conv->out_c), conv->out_h, conv->out_w};
+    const int64_t y_dims[4] = {conv->n, conv->out_c, conv->out_h, conv->out_w};
     struct step steps[STEPS_MAX];
     uint32_t n = add_steps(b, conv, y_dims, steps);
     cudnnBackendDescriptor_t operations[1 + STEPS_MAX];
@@ -675,7 +687,7 @@ const char *cudnn_plan_name(const struct cudnn_plan *plan)
 }
 
 int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
-                   const float *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
+                   const void *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
 {
     static const float scale = SELU_SCALE; /* by value: read from the host */
     int64_t ids[INNER] = {X, W, BIAS, Y}, n = 4;

@@ -89,20 +89,44 @@ static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_er
     return p->segmenter && p->sight == PIPELINE_THUMBNAIL ? prepare_thumbnails(lane, engine->batch, err) : 0;
 }
 
-static void close_lanes(struct bgd_engine *engine);
+static void close_lane(const struct bgd_engine *engine, struct lane *lane)
+{
+    engine->backend->release(lane->segmenter);
+    engine->backend->release(lane->classifier);
+    for (uint32_t i = 0; lane->thumbnails && i < engine->batch; i++)
+        bgd_image_free(&lane->thumbnails[i]);
+    free(lane->thumbnails);
+    free(lane->sights);
+    free(lane->scores);
+    feed_scratch_free(&lane->scratch);
+}
+
+static void close_lanes(struct bgd_engine *engine)
+{
+    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
+        close_lane(engine, &engine->lanes[i - 1]);
+    free(engine->lanes);
+    engine->lanes = NULL;
+}
 
 static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
 {
     engine->lanes = calloc(engine->n_lanes, sizeof *engine->lanes);
     if (!engine->lanes)
         return err_set(err, BGD_MEMORY, "out of memory");
-    for (uint32_t i = 0; i < engine->n_lanes; i++)
-        if (open_lane(engine, &engine->lanes[i], err))
-            return err->code;
+    for (uint32_t i = 0; i < engine->n_lanes; i++) {
+        int code = open_lane(engine, &engine->lanes[i], err);
+        if (code == BGD_MEMORY && i > 0 && engine->backend->own_memory) {
+            close_lane(engine, &engine->lanes[i]);
+            engine->n_lanes = i; /* they will do */
+        } else if (code) {
+            return code;
+        }
+    }
     return 0;
 }
 
-/* With the largest batch, of the one that was asked for and its halves, for which there is memory. */
+/* With the largest batch, of the one that was asked for and its halves, for which a lane has memory. */
 static int open_lanes_that_fit(struct bgd_engine *engine, struct bgd_err *err)
 {
     int code;
@@ -137,26 +161,6 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     }
     *out = engine;
     return 0;
-}
-
-static void close_lane(const struct bgd_engine *engine, struct lane *lane)
-{
-    engine->backend->release(lane->segmenter);
-    engine->backend->release(lane->classifier);
-    for (uint32_t i = 0; lane->thumbnails && i < engine->batch; i++)
-        bgd_image_free(&lane->thumbnails[i]);
-    free(lane->thumbnails);
-    free(lane->sights);
-    free(lane->scores);
-    feed_scratch_free(&lane->scratch);
-}
-
-static void close_lanes(struct bgd_engine *engine)
-{
-    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
-        close_lane(engine, &engine->lanes[i - 1]);
-    free(engine->lanes);
-    engine->lanes = NULL;
 }
 
 void bgd_engine_close(struct bgd_engine *engine)

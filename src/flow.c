@@ -118,6 +118,17 @@ static size_t image_bytes(const struct bgd_image *image)
     return (size_t)image->width * image->height * 3;
 }
 
+/* Gives back what the slot's picture has, and gives it what each begins with. */
+static void renew_image(const struct flow *flow, struct slot *slot)
+{
+    bgd_image_free(&slot->image);
+    if (!flow->memory)
+        return;
+    slot->image.rgb = flow->memory + (size_t)(slot - flow->slots) * KEPT_BYTES;
+    slot->image.capacity = KEPT_BYTES;
+    slot->image.borrowed = true;
+}
+
 /* Called, and left, with the lock held; works without it. */
 static void decode_next(struct flow *flow, struct worker *worker)
 {
@@ -133,6 +144,8 @@ static void decode_next(struct flow *flow, struct worker *worker)
     slot->format = slot->image.format;
     slot->width = slot->image.full_width;
     slot->height = slot->image.full_height;
+    if (code && slot->image.capacity > KEPT_BYTES) /* a picture that broke off */
+        renew_image(flow, slot);
 
     pthread_mutex_lock(&flow->lock);
     flow->decoding--;
@@ -149,17 +162,6 @@ static void decode_next(struct flow *flow, struct worker *worker)
         flow->pixel_bytes += image_bytes(&slot->image);
     }
     pthread_cond_broadcast(&flow->work); /* a batch may be full, or this may have been the last picture of all */
-}
-
-/* Gives back what the slot's picture has, and gives it what each begins with. */
-static void renew_image(const struct flow *flow, struct slot *slot)
-{
-    bgd_image_free(&slot->image);
-    if (!flow->memory)
-        return;
-    slot->image.rgb = flow->memory + (size_t)(slot - flow->slots) * KEPT_BYTES;
-    slot->image.capacity = KEPT_BYTES;
-    slot->image.borrowed = true;
 }
 
 static uint32_t take_batch(struct flow *flow, struct worker *worker)

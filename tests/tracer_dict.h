@@ -95,7 +95,7 @@ static inline void tracer_add_union(struct state_dict *s, const char *module, ui
     static const char *const square[] = {"channel_q", "channel_k", "channel_v", "fc"}, *const single[] = {"spatial_q",
                                                                                                           "spatial_k",
                                                                                                           "spatial_v"};
-    char uam[64];
+    char uam[80];
     snprintf(uam, sizeof uam, "%s.UAM", module);
     tracer_add_norm(s, uam, "bn", c);
     tracer_add_norm(s, uam, "norm.0", c);

@@ -19,6 +19,8 @@ static const char help[] =
     "      --backend NAME    auto, onednn, ref, cuda (default auto)\n"
     "      --precision P     auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n";
 
+#define BATCH 64u /* pictures at once, at the most */
+
 struct settings {
     const char *model, *input, *output, *backend;
     enum bgd_precision precision;
@@ -77,8 +79,8 @@ static int run(const struct bgd_model *model, const struct backend *backend, str
                float **outputs, struct bgd_err *err)
 {
     struct exec *exec = NULL;
-    int code = backend->prepare(device, model, 0, NULL, &exec, err);
     uint64_t n = x->dims[0], in = shape_size(model_shape(model, 0));
+    int code = backend->prepare(device, model, n < BATCH ? (uint32_t)n : BATCH, NULL, &exec, err);
     for (uint64_t at = 0; at < n && !code;) {
         uint64_t left = n - at;
         uint32_t now = left < backend->batch(exec) ? (uint32_t)left : backend->batch(exec);

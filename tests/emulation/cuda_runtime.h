@@ -50,6 +50,16 @@ inline float __uint_as_float(uint32_t bits)
     return x;
 }
 
+struct alignas(16) uint4 {
+    unsigned int x, y, z, w;
+};
+
+/* A store; how caches keep it is not emulated. */
+inline void __stwb(uint4 *to, uint4 value)
+{
+    __builtin_memcpy(to, &value, sizeof value);
+}
+
 /* Not to be fused with a sum: these sources are compiled with -ffp-contract=off. */
 inline float __fmul_rn(float x, float y)
 {

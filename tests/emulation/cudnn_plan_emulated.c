@@ -24,8 +24,7 @@ struct cudnn_plan {
 /* What a run has on the device. */
 struct run {
     struct cudnn_conv conv;
-    const void *x, *w, *residual;
-    const float *bias;
+    const void *x, *w, *residual, *bias;
     void *y, *workspace;
 };
 
@@ -188,7 +187,7 @@ static void convolve(void *argument)
     const struct cudnn_conv *conv = &run->conv;
     memset(run->workspace, 0xff, WORKSPACE); /* all of it, so that a value which lies there shows */
 
-    uint32_t out_c = kernel_lanes(conv->out_c);
+    uint32_t out_c = conv->out_c;
     size_t filter_size = (size_t)conv->window.kernel_h * conv->window.kernel_w * conv->c;
     size_t plane = (size_t)conv->h * conv->w, out_plane = (size_t)conv->out_h * conv->out_w;
     float *x = read_pixels(conv->type, run->x, conv->n * plane, conv->pitch, conv->c);
@@ -197,7 +196,7 @@ static void convolve(void *argument)
         uint32_t i = (uint32_t)(pixel % out_plane / conv->out_w), j = (uint32_t)(pixel % conv->out_w);
         const float *picture = x + pixel / out_plane * plane * conv->pitch;
         for (uint32_t o = 0; o < out_c; o++) {
-            double sum = filtered(conv, picture, w + o * filter_size, i, j) + (double)run->bias[o];
+            double sum = filtered(conv, picture, w + o * filter_size, i, j) + (double)read_value(conv->type, run->bias, o);
             if (conv->residual_pitch)
                 sum += (double)read_value(conv->type, run->residual, pixel * conv->residual_pitch + o);
             write_value(conv->type, run->y, pixel * conv->out_pitch + o, (float)activated(sum, conv->activation));
@@ -208,7 +207,7 @@ static void convolve(void *argument)
 }
 
 int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
-                   const float *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
+                   const void *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
 {
     (void)cudnn;
     cudaError_t error = emulation_call();

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The command line with an emulated CUDA device: when it is taken, when not, and what is left of a run in which it fails.
+#   tests/test_cuda_cli.sh BGDET          BGDET is the program (bgdet_emulated_program)
+set -u
+bgdet=$(realpath "$1")
+root=$(cd "$(dirname "$0")/.." && pwd)
+model=$root/weights/resnet18-60x80.bgd
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+passed=0 failed=0
+export ASAN_OPTIONS=exitcode=99 TSAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
+cards=("$root"/samples/cards/{clean_mug.jpg,clean_teapot_alpha.png,cropped_sneaker.jpg,not_white_room_lamp.jpg,text_badge_tube.jpg,text_not_white_tube.webp})
+
+# claim "WHAT" EXIT COMMAND...: the command ends with that code; its output is then in out and err
+claim() {
+    what=$1 expected=$2
+    shift 2
+    "$@" >out 2>err </dev/null
+    code=$?
+    grep -E 'Sanitizer:|runtime error:' err && code=99
+    if [ $code -eq "$expected" ]; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL: $what: exit $code, expected $expected"
+        sed 's/^/    /' err | head -20
+    fi
+}
+# check "WHAT IS WRONG" COMMAND...: the command succeeds
+check() {
+    wrong=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL: $what: $wrong"
+    fi
+}
+# says FILE PATTERN...: out or err holds each of the patterns
+says() {
+    file=$1
+    shift
+    for pattern in "$@"; do check "no \"$pattern\" in $(head -c 500 "$file")" grep -qE -- "$pattern" "$file"; done
+}
+# score OPTION...: the cards, two at once
+score() { "$bgdet" score -m "$model" --batch 2 --threads 2 "$@" "${cards[@]}"; }
+verdicts() { grep -o '"verdict":"[a-z]*"' "$1"; }
+# near A B BOUND: the same rows, but for scores that differ by no more than that
+near() {
+    paste -d '\n' "$1" "$2" | tr '":,{}' '     ' | awk -v bound="$3" '
+        NR % 2 { n = split($0, a); next }
+        { if (split($0, b) != n) exit 1
+          for (i = 1; i <= n; i++) {
+              if (a[i] == b[i]) continue
+              d = a[i] - b[i]
+              if (a[i] !~ /^[01]\.[0-9]+$/ || b[i] !~ /^[01]\.[0-9]+$/ || d > bound || -d > bound) exit 1 } }
+        END { if (NR == 0 || NR % 2) exit 1 }'
+}
+
+claim "a CUDA device is taken by itself" 0 score
+says err '6 cards in .* resnet18 on cuda, 2 threads: .*, 0 errors'
+check "it says something else, too: $(grep -v -e ' cards in ' -e '^  ' err)" test "$(grep -cE '^bgdet:' err)" -eq 0
+cp out cuda.jsonl
+claim "the CPU, for comparison" 0 score -q --device onednn
+cp out onednn.jsonl
+claim "f16 by itself" 0 score -q --precision f16; check "rows differ" cmp -s out cuda.jsonl
+check "the verdicts are not the CPU's" test "$(verdicts cuda.jsonl)" = "$(verdicts onednn.jsonl)"
+check "the scores are not near the CPU's" near cuda.jsonl onednn.jsonl 0.01
+check "the scores are the CPU's, to the last digit" test "$(cat cuda.jsonl)" != "$(cat onednn.jsonl)"
+claim "bf16" 0 score -q --precision bf16; check "rows are as in f16" test "$(cat out)" != "$(cat cuda.jsonl)"
+claim "f32 is the CPU's f32" 0 score -q --precision f32; check "rows are further than 0.0001 apart" near out onednn.jsonl 0.0001
+claim "a CPU has no f16" 64 score --precision f16 --device onednn; says err 'onednn.*f32'
+
+export BGDET_EMULATED_DEVICES=0
+claim "without a device the CPU does it" 0 score
+says err '^bgdet: on the CPU \(onednn\), since CUDA: .*no CUDA-capable device' ' on onednn, '
+check "rows are not the CPU's" cmp -s out onednn.jsonl
+claim "without a device, -q says nothing" 0 score -q; check "it speaks" test ! -s err
+claim "a device that was asked for must be there" 75 score --device cuda -o gone.jsonl
+says err '^bgdet: CUDA: .*no CUDA-capable device'; check "rows by no device" test ! -e gone.jsonl -a ! -e gone.jsonl.part
+unset BGDET_EMULATED_DEVICES
+
+export BGDET_EMULATED_MEMORY=$((57 << 20)) # weights of 22 MB, pixels of 32
+claim "a batch that does not fit is halved" 0 score --threads 1 --batch 32
+says err "^bgdet: the device's memory holds batches of (2|4|8|16), not more$" ' on cuda, '
+check "it says so $(grep -c '^bgdet:' err) times" test "$(grep -c '^bgdet:' err)" -eq 1
+check "the verdicts change" test "$(verdicts out)" = "$(verdicts cuda.jsonl)"
+BGDET_EMULATED_MEMORY=1000000
+claim "no memory for a single card" 75 score; says err '^bgdet: CUDA: .*out of memory'; check "rows" test ! -s out
+BGDET_EMULATED_MEMORY=$((130 << 20))
+claim "eight threads have three lanes" 0 score --threads 8
+check "there was no memory for the lanes: $(head -1 err)" test "$(grep -c '^bgdet:' err)" -eq 0
+check "rows depend on the threads" cmp -s out cuda.jsonl
+unset BGDET_EMULATED_MEMORY
+
+# The device fails for good at call `at`: before the first row from `low` on, after the last from `high` on. The one between is sought.
+low=0 high=512
+while [ $((high - low)) -gt 1 ]; do
+    at=$(((low + high) / 2))
+    rm -f lost.jsonl lost.jsonl.part
+    BGDET_EMULATED_FAIL_AT=$at score -q --batch 1 --threads 1 -o lost.jsonl 2>err
+    code=$?
+    if [ $code -eq 0 ]; then high=$at; elif [ ! -s lost.jsonl.part ]; then low=$at; else break; fi
+done
+what="a device lost in the middle of a run"
+check "exit $code at call $at" test $code -eq 75
+says err 'cudaErrorIllegalAddress' 'the rows of the first [1-5] cards stand in lost.jsonl.part'
+rows=$(wc -l <lost.jsonl.part)
+check "$rows rows of 6, or lost.jsonl" test "$rows" -ge 1 -a "$rows" -lt 6 -a ! -e lost.jsonl
+check "rows that are not those of a good run" cmp -s lost.jsonl.part <(head -n "$rows" cuda.jsonl)
+claim "the same run again" 0 score -q --batch 1 --threads 1 -o lost.jsonl
+check "other rows, or half a file" cmp -s lost.jsonl cuda.jsonl
+check "lost.jsonl.part" test ! -e lost.jsonl.part
+
+claim "a pipeline with a segmenter" 0 "$bgdet" score -q -p "$root/pipelines/default.json" --batch 1 --threads 1 "${cards[4]}"
+says out '"verdict":"defective"'
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
