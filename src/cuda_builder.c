@@ -123,8 +123,10 @@ int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float
         net->constants = grown;
         net->constants_room = wanted;
     }
-    uint8_t *to = net->constants + net->constant_bytes;
     *offset = net->constant_bytes;
+    if (n == 0)
+        return 0;
+    uint8_t *to = net->constants + net->constant_bytes;
     net->constant_bytes += bytes;
     memset(to, 0, bytes);
     if (type == KERNEL_F32)
