@@ -81,6 +81,20 @@ static void cuda_close(struct device *device)
     free(device);
 }
 
+/* No device: most often for want of a driver, which CUDA reports as one that is too old. */
+static int no_device(cudaError_t error, struct bgd_err *err)
+{
+    int driver = 0;
+    if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess) {
+        (void)cudaGetLastError();
+        if (driver == 0)
+            return err_set(err, BGD_DEVICE, "CUDA: there is no NVIDIA driver on this machine");
+        return err_set(err, BGD_DEVICE, "CUDA: the NVIDIA driver is for CUDA %d.%d, expected %d.%d or later", driver / 1000,
+                       driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    }
+    return cuda_check(error, "looking for a device", err);
+}
+
 static int cuda_open(enum bgd_precision precision, struct device **out, struct bgd_err *err)
 {
     static const enum kernel_type types[] = {[BGD_PRECISION_AUTO] = KERNEL_F16,
@@ -89,8 +103,10 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
                                              [BGD_PRECISION_BF16] = KERNEL_BF16};
     int count, major;
     *out = NULL;
-    if (cuda_check(cudaGetDeviceCount(&count), "looking for a device", err) ||
-        cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err))
+    cudaError_t found = cudaGetDeviceCount(&count);
+    if (found)
+        return no_device(found, err);
+    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err))
         return err->code;
     if (major < CAPABILITY_LEAST)
         return err_set(err, BGD_DEVICE, "the CUDA device has compute capability %d.x, expected %d.0 or later", major,

@@ -236,13 +236,24 @@ static bool same_bits(const struct subject *s, const float *y, const float *agai
     return true;
 }
 
+/* " of 1.00e-04"; nothing where there is no bound. */
+static const char *bound_text(double bound, char text[24])
+{
+    text[0] = 0;
+    if (isfinite(bound))
+        snprintf(text, 24, " of %.2e", bound);
+    return text;
+}
+
 /* Prints the line of a check, and keeps it. `wrong` says what else is wrong; NULL: nothing. */
 static void report(struct checker *c, const struct subject *s, const struct target *target, struct errors errors,
                    struct errors bound, const char *wrong)
 {
     bool passes = !wrong && errors.worst <= bound.worst && errors.mean <= bound.mean;
-    printf("%-28s %-42s %-4s  worst %.2e of %.2e  mean %.2e of %.2e  %s%s%s\n", s->name, s->shapes, target->name, errors.worst,
-           bound.worst, errors.mean, bound.mean, passes ? "PASS" : "FAIL", wrong ? ": " : "", wrong ? wrong : "");
+    char worst[24], mean[24];
+    printf("%-28s %-42s %-4s  worst %.2e%s  mean %.2e%s  %s%s%s\n", s->name, s->shapes, target->name, errors.worst,
+           bound_text(bound.worst, worst), errors.mean, bound_text(bound.mean, mean), passes ? "PASS" : "FAIL",
+           wrong ? ": " : "", wrong ? wrong : "");
     fflush(stdout);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", s->name);

@@ -131,7 +131,7 @@ static uint32_t read_model(const char *path, enum kernel_type type, struct named
             k++;
         if ((*convs)[k].times++)
             continue;
-        snprintf((*convs)[n].name, sizeof (*convs)[n].name, "%s", step->name);
+        snprintf((*convs)[n].name, sizeof(*convs)[n].name, "%s", step->name);
         (*convs)[n++].conv = step->conv;
     }
     cuda_network_destroy(net);
@@ -154,9 +154,9 @@ static bool show(struct cudnn *cudnn, const struct named_conv *named)
     struct bgd_err err = {0};
     double start = seconds();
     bool has_plan = cudnn_plan_make(cudnn, c, &plan, &err) == 0;
-    printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type], c->n, c->c, c->h,
-           c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w, activations[c->activation],
-           c->residual_pitch ? "residual" : "");
+    printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type],
+           c->n, c->c, c->h, c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w,
+           activations[c->activation], c->residual_pitch ? "residual" : "");
     if (has_plan)
         printf("%9zu bytes %5.2f s  %s\n", cudnn_plan_workspace(plan), seconds() - start, cudnn_plan_name(plan));
     else

@@ -32,7 +32,8 @@ static const char help[] =
     "      --batch N           cards scored at once (default: what suits the device)\n"
     "  -q, --quiet             no progress, no summary\n"
     "\n"
-    "Exit: 0 every input got a row, 1 --fail-on, 64 usage, 65 unusable input, 66 no such model or list, 75 try again later.\n";
+    "Exit: 0 every input got a row, 1 --fail-on, 64 usage, 65 unusable input, 66 no such model or list, 75 try again later,\n"
+    "or no such device.\n";
 
 struct settings {
     struct run_settings run;
