@@ -78,11 +78,11 @@ static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_er
     const struct lane *first = lane == engine->lanes ? NULL : engine->lanes;
     if (backend->prepare(engine->device, p->classifier, engine->batch, first ? first->classifier : NULL, &lane->classifier,
                          err))
-        return err->code;
+        return err_prefix(err, "%s: ", p->classifier->meta.arch);
     engine->batch = backend->batch(lane->classifier);
     if (p->segmenter &&
         backend->prepare(engine->device, p->segmenter, engine->batch, first ? first->segmenter : NULL, &lane->segmenter, err))
-        return err->code;
+        return err_prefix(err, "%s: ", p->segmenter->meta.arch);
     lane->scores = calloc((size_t)engine->batch * p->classifier->meta.n_labels, sizeof *lane->scores);
     if (!lane->scores)
         return err_set(err, BGD_MEMORY, "out of memory");

@@ -8,8 +8,8 @@
  * thread hands the rows to the sink in the catalogue's order. Everything that waits is bounded by the ring, and pictures
  * by FLOW_PIXEL_BYTES: memory does not depend on the catalogue's length.
  *
- * A row depends on its file, the model and the settings alone: not on the number of threads, the batch or the
- * neighbours. A file that cannot be scored gets a row that says why.
+ * A row depends on its file, the model, the settings and the device alone: not on the number of threads or the neighbours,
+ * and on a CPU not on the batch. A file that cannot be scored gets a row that says why.
  */
 #ifndef BGD_FLOW_H
 #define BGD_FLOW_H

@@ -5,41 +5,10 @@ set -u
 bgdet=$(realpath "$1")
 root=$(cd "$(dirname "$0")/.." && pwd)
 model=$root/weights/resnet18-60x80.bgd
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-passed=0 failed=0
-export ASAN_OPTIONS=exitcode=99 TSAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
+# shellcheck source=tests/claims.sh
+. "$root/tests/claims.sh"
 cards=("$root"/samples/cards/{clean_mug.jpg,clean_teapot_alpha.png,cropped_sneaker.jpg,not_white_room_lamp.jpg,text_badge_tube.jpg,text_not_white_tube.webp})
 
-# claim "WHAT" EXIT COMMAND...: the command ends with that code; its output is then in out and err
-claim() {
-    what=$1 expected=$2
-    shift 2
-    "$@" >out 2>err </dev/null
-    code=$?
-    grep -E 'Sanitizer:|runtime error:' err && code=99
-    if [ $code -eq "$expected" ]; then passed=$((passed + 1)); else
-        failed=$((failed + 1))
-        echo "FAIL: $what: exit $code, expected $expected"
-        sed 's/^/    /' err | head -20
-    fi
-}
-# check "WHAT IS WRONG" COMMAND...: the command succeeds
-check() {
-    wrong=$1
-    shift
-    if "$@"; then passed=$((passed + 1)); else
-        failed=$((failed + 1))
-        echo "FAIL: $what: $wrong"
-    fi
-}
-# says FILE PATTERN...: out or err holds each of the patterns
-says() {
-    file=$1
-    shift
-    for pattern in "$@"; do check "no \"$pattern\" in $(head -c 500 "$file")" grep -qE -- "$pattern" "$file"; done
-}
 # score OPTION...: the cards, two at once
 score() { "$bgdet" score -m "$model" --batch 2 --threads 2 "$@" "${cards[@]}"; }
 verdicts() { grep -o '"verdict":"[a-z]*"' "$1"; }
