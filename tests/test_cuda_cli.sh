@@ -53,7 +53,7 @@ says err "^bgdet: the device's memory holds batches of (2|4|8|16), not more$" ' 
 check "it says so $(grep -c '^bgdet:' err) times" test "$(grep -c '^bgdet:' err)" -eq 1
 check "the verdicts change" test "$(verdicts out)" = "$(verdicts cuda.jsonl)"
 BGDET_EMULATED_MEMORY=1000000
-claim "no memory for a single card" 75 score; says err '^bgdet: CUDA: .*out of memory'; check "rows" test ! -s out
+claim "no memory for a single card" 75 score; says err '^bgdet: resnet18: CUDA: .*out of memory'; check "rows" test ! -s out
 BGDET_EMULATED_MEMORY=$((130 << 20))
 claim "eight threads have three lanes" 0 score --threads 8
 check "there was no memory for the lanes: $(head -1 err)" test "$(grep -c '^bgdet:' err)" -eq 0
