@@ -30,6 +30,10 @@
  *   "labels"      of a classifier: array of strings, one per channel of the output "scores"
  *   "head"        of a classifier: "softmax" or "sigmoid": the op that computes the output "scores" from the output "logits"
  *   "thresholds"  of a classifier, optional: object: label -> P in 0..1 from which the label holds (0.5 where absent)
+ *   "calibration" of a classifier, optional: object: label -> {"slope": 2^-10..1024, "offset": -100..100}: P of the label is
+ *                  1 / (1 + exp(-(slope * ln(s / (1 - s)) + offset))) of its score s (src/calibration.h); s where absent
+ *   "review"      of a classifier, optional: [lo, hi], 0 <= lo < hi <= 1, with the threshold of "defective" in it: a card whose
+ *                  P(defective) is at least lo and below hi is up for review
  *   "provenance"  object, for people: the checkpoint's name and XXH3-128, its form, the converter's version
  *
  * A segmenter has 3 input channels and the one output "mask" (1, height, width): P(object).
@@ -111,6 +115,13 @@ enum bgd_op {
     BGD_OP_HIGH_PASS =
         17, /* |ifft2(fft2(x) * m)| per channel, m = 0 at frequencies inside a disc of radius `parameter`, else 1.
                                The disc's centre is (h / 2, h / 2) in the shifted spectrum, on both axes (TRACER's edge module) */
+    BGD_OP_ADAPTIVE_MEAN = 18, /* means over size[0] x size[1] windows that cover x: row i is the mean of the rows from
+                                  floor(i * h / size[0]) up to ceil((i + 1) * h / size[0]), columns alike, as PyTorch's
+                                  adaptive_avg_pool2d: windows overlap, or repeat pixels where x is smaller */
+    BGD_OP_LRN =
+        19, /* x[c] / (k + parameter / size[0] * sum of x[j]^2)^beta, j = c - size[0] / 2 .. c + (size[0] - 1) / 2 as far
+                        as there are such channels: PyTorch's local_response_norm, its alpha is `parameter`
+                        (Krizhevsky et al. 2012, section 3.3, where alpha is not divided by the size) */
 };
 
 /* Where a sliding window stands: output (i, j) covers input rows i*stride_h - pad_top + k*dilation_h, columns alike.
@@ -133,8 +144,9 @@ struct bgd_format_op {
     uint32_t groups;          /* conv: 1..; all else 0 */
     uint32_t scale;           /* upsample: 2..16; all else 0 */
     uint32_t align_corners;   /* upsample: 0 or 1; all else 0 */
-    float parameter;          /* quantile_mask (of at most 2^24 values), denoise: 0..1; high_pass: 0..1024; all else 0 */
-    uint32_t reserved[4];     /* 0 */
+    float parameter;          /* quantile_mask (of at most 2^24 values), denoise: 0..1; high_pass, lrn: 0..1024; all else 0 */
+    uint32_t size[2];         /* adaptive_mean: its value's h, w, 1..1024; lrn: channels, 1..64, and 0; all else 0 */
+    float beta, k;            /* lrn: 0..8, and 2^-10..1024; all else 0 */
 };
 
 #endif

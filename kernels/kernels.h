@@ -89,6 +89,15 @@ cudaError_t kernel_max_pool(cudaStream_t stream, uint32_t n, struct kernel_value
 /* y (c, 1, 1) = mean of x over h, w; the order of the sum is fixed. */
 cudaError_t kernel_global_mean(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_value y);
 
+/* BGD_OP_ADAPTIVE_MEAN, to y's h and w: for a few pixels each, as a thread sums all of a window. */
+cudaError_t kernel_adaptive_mean(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_value y);
+
+/* ---------------------------------------------------------------- normalise.cu */
+
+/* BGD_OP_LRN over `size` channels. Lanes beyond c become 0. */
+cudaError_t kernel_lrn(cudaStream_t stream, uint32_t n, struct kernel_value x, uint32_t size, float alpha, float beta, float k,
+                       struct kernel_value y);
+
 /* ---------------------------------------------------------------- excite.cu: the two small layers of squeeze-and-excite */
 
 /* y (c, 1, 1) = g(W2 f(W1 x + b1) + b2) for x (c, 1, 1) of any padded width. All weights f32: w1 (squeezed, padded x.c),

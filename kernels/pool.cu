@@ -1,14 +1,14 @@
 /*
- * The maximum over a window, and the mean over a picture. Both read each value from memory once (a window's overlap comes from
- * the caches): memory bandwidth is the bound.
+ * The maximum and the mean over a window, and the mean over a picture. All read each value from memory once (a window's overlap
+ * comes from the caches): memory bandwidth is the bound.
  */
 #include "device.h"
-
-/* ---------------------------------------------------------------- max_pool: one thread for 8 lanes of a pixel of y */
 
 struct range {
     uint32_t first, end;
 };
+
+/* ---------------------------------------------------------------- max_pool: one thread for 8 lanes of a pixel of y */
 
 /* The part of the window of output `o` that is inside of the picture: never nothing, since pads are smaller than the kernel. */
 __device__ static range window_inside(uint32_t o, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t size)
@@ -40,6 +40,39 @@ cudaError_t kernel_max_pool(cudaStream_t stream, uint32_t n, kernel_value x, con
 {
     return for_type(
         x.type, [&](auto zero) { return launch_threads(stream, groups_of(n, y), max_pool<decltype(zero)>, x, *window, y); });
+}
+
+/* ---------------------------------------------------------------- adaptive_mean: likewise */
+
+/* What output `o` of `out` covers of a side. */
+__device__ static range adaptive_window(uint32_t o, uint32_t out, uint32_t size)
+{
+    return {o * size / out, ((o + 1) * size + out - 1) / out};
+}
+
+template <class T> static __global__ void adaptive_mean(size_t threads, kernel_value x, kernel_value y)
+{
+    if (thread_number() >= threads)
+        return;
+    place at = place_of(thread_number(), y);
+    range rows = adaptive_window(at.row, y.h, x.h), columns = adaptive_window(at.column, y.w, x.w);
+    float count = (float)(rows.end - rows.first) * (float)(columns.end - columns.first);
+    float sum[KERNEL_LANES] = {0}, values[KERNEL_LANES];
+    for (uint32_t row = rows.first; row < rows.end; row++)
+        for (uint32_t column = columns.first; column < columns.end; column++) {
+            load_lanes(element<T>(x, (at.picture * x.h + row) * x.w + column, at.lane), values);
+            for (uint32_t i = 0; i < KERNEL_LANES; i++)
+                sum[i] += values[i];
+        }
+    for (uint32_t i = 0; i < KERNEL_LANES; i++)
+        sum[i] /= count;
+    store_lanes(element<T>(y, at.pixel, at.lane), sum);
+}
+
+cudaError_t kernel_adaptive_mean(cudaStream_t stream, uint32_t n, kernel_value x, kernel_value y)
+{
+    return for_type(x.type,
+                    [&](auto zero) { return launch_threads(stream, groups_of(n, y), adaptive_mean<decltype(zero)>, x, y); });
 }
 
 /* ---------------------------------------------------------------- global_mean

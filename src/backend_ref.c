@@ -257,6 +257,37 @@ static void upsample_place(uint32_t o, uint32_t in, uint32_t out, bool align, ui
     *share = (double)(position - (float)*low);
 }
 
+/* The first row (or column) of window i, and the one behind its last, is floor(i * in / out) and ceil((i + 1) * in / out). */
+static void adaptive_mean(struct shape in, struct shape out, const float *x, float *y)
+{
+    for (uint32_t c = 0; c < in.c; c++, x += (size_t)in.h * in.w)
+        for (uint32_t i = 0; i < out.h; i++)
+            for (uint32_t j = 0; j < out.w; j++) {
+                uint32_t top = i * in.h / out.h, bottom = ((i + 1) * in.h + out.h - 1) / out.h;
+                uint32_t left = j * in.w / out.w, right = ((j + 1) * in.w + out.w - 1) / out.w;
+                double sum = 0;
+                for (uint32_t row = top; row < bottom; row++)
+                    for (uint32_t column = left; column < right; column++)
+                        sum += x[(size_t)row * in.w + column];
+                *y++ = (float)(sum / ((double)(bottom - top) * (right - left)));
+            }
+}
+
+static void lrn(const struct bgd_format_op *op, struct shape in, const float *x, float *y)
+{
+    uint32_t before = op->size[0] / 2, behind = (op->size[0] - 1) / 2;
+    size_t plane = (size_t)in.h * in.w;
+    for (uint32_t c = 0; c < in.c; c++) {
+        uint32_t first = c < before ? 0 : c - before, last = c + behind < in.c ? c + behind : in.c - 1;
+        for (size_t i = 0; i < plane; i++) {
+            double sum = 0;
+            for (uint32_t j = first; j <= last; j++)
+                sum += (double)x[j * plane + i] * x[j * plane + i];
+            y[c * plane + i] = (float)(x[c * plane + i] / pow(op->k + (double)op->parameter / op->size[0] * sum, op->beta));
+        }
+    }
+}
+
 static void upsample(const struct bgd_format_op *op, struct shape in, struct shape out, const float *x, float *y)
 {
     for (uint32_t i = 0; i < out.h; i++)
@@ -418,6 +449,8 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
             y[i] = denoised(x[0][i], op->parameter);
         return;
     case BGD_OP_HIGH_PASS: high_pass(op->parameter, in, x[0], y, exec->spectrum); return;
+    case BGD_OP_ADAPTIVE_MEAN: adaptive_mean(in, out, x[0], y); return;
+    case BGD_OP_LRN: lrn(op, in, x[0], y); return;
     }
     assert(false && "an op of the list without a loop here");
 }

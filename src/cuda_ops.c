@@ -375,6 +375,8 @@ int cuda_build_op(struct cuda_builder *b, uint32_t index)
     case BGD_OP_MUL: return build_plain(b, CUDA_COMBINE, index);
     case BGD_OP_MAX_POOL: return build_plain(b, CUDA_MAX_POOL, index);
     case BGD_OP_GLOBAL_MEAN: return build_plain(b, CUDA_GLOBAL_MEAN, index);
+    case BGD_OP_ADAPTIVE_MEAN: return build_plain(b, CUDA_ADAPTIVE_MEAN, index);
+    case BGD_OP_LRN: return build_plain(b, CUDA_LRN, index);
     case BGD_OP_CONCAT: return build_concat(b, index);
     case BGD_OP_UPSAMPLE: return build_plain(b, CUDA_UPSAMPLE, index);
     case BGD_OP_ATTENTION: return build_plain(b, CUDA_ATTENTION, index);

@@ -44,6 +44,8 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     case CUDA_DENOISE: return kernel_denoise(stream, n, x[0], op->parameter, y);
     case CUDA_MAX_POOL: return kernel_max_pool(stream, n, x[0], &op->window, y);
     case CUDA_GLOBAL_MEAN: return kernel_global_mean(stream, n, x[0], y);
+    case CUDA_ADAPTIVE_MEAN: return kernel_adaptive_mean(stream, n, x[0], y);
+    case CUDA_LRN: return kernel_lrn(stream, n, x[0], op->size[0], op->parameter, op->beta, op->k, y);
     case CUDA_EXCITE:
         return kernel_excite(stream, n, x[0], step->squeezed, constant(net, step, 0), constant(net, step, 1), step->f,
                              constant(net, step, 2), constant(net, step, 3), step->g, y);

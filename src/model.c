@@ -183,7 +183,7 @@ static int check_op(const struct bgd_model *model, uint32_t index, bool *tensor_
     uint32_t value = model_op_value(model, index);
     struct shape inputs[8] = {0}, out;
     const struct bgd_format_tensor *tensors[3] = {0};
-    if (op->n_inputs > 8 || op->n_tensors > 3 || !all_zero(op->reserved, sizeof op->reserved) ||
+    if (op->n_inputs > 8 || op->n_tensors > 3 ||
         !all_zero(op->inputs + op->n_inputs, (8 - op->n_inputs) * sizeof op->inputs[0]) ||
         !all_zero(op->tensors + op->n_tensors, (3 - op->n_tensors) * sizeof op->tensors[0]))
         return err_set(err, BGD_DAMAGED, "%u inputs, %u tensors, or unused fields that are not zero", op->n_inputs,
@@ -322,7 +322,12 @@ int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *e
         return err_prefix(err, "%s: ", path);
     }
     (*model)->owned = file.data;
-    return 0;
+    (*model)->path = strdup(path);
+    if ((*model)->path)
+        return 0;
+    bgd_model_close(*model);
+    *model = NULL;
+    return err_set(err, BGD_MEMORY, "%s: out of memory", path);
 }
 
 void bgd_model_close(struct bgd_model *model)
@@ -331,6 +336,7 @@ void bgd_model_close(struct bgd_model *model)
         return;
     meta_free(&model->meta);
     free(model->owned);
+    free(model->path);
     free(model);
 }
 

@@ -1,6 +1,6 @@
 /*
- * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, add and mul with a repeated
- * operand, attention, quantile mask, denoise, high-pass.
+ * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, adaptive mean, LRN, add and
+ * mul with a repeated operand, attention, quantile mask, denoise, high-pass.
  *
  * The loops over pictures work in each of oneDNN's usual layouts, so that no reorder stands around them: channels lie in
  * blocks of B, (n, c / B, h w, B). B = 1 is nchw, B = c is nhwc, 8 and 16 are the layouts of AVX2 and AVX-512.
@@ -160,6 +160,73 @@ static void run_upsample(const struct loop *loop, const float *const *sources, f
     }
 }
 
+/* ---------------------------------------------------------------- adaptive mean */
+
+/* The inputs first .. end - 1 along a side that output `o` covers. */
+struct range {
+    uint32_t first, end;
+};
+
+static struct range window(uint32_t o, uint32_t in, uint32_t out)
+{
+    return (struct range){o * in / out, ((o + 1) * in + out - 1) / out};
+}
+
+/* One pixel of a block of channels. */
+static void mean_of(const float *restrict plane, uint32_t width, uint32_t block, struct range rows, struct range columns,
+                    float *restrict out)
+{
+    float count = (float)(rows.end - rows.first) * (float)(columns.end - columns.first);
+    for (uint32_t k = 0; k < block; k++)
+        out[k] = 0;
+    for (uint32_t i = rows.first; i < rows.end; i++)
+        for (uint32_t j = columns.first; j < columns.end; j++) {
+            const float *x = plane + ((size_t)i * width + j) * block;
+            for (uint32_t k = 0; k < block; k++)
+                out[k] += x[k];
+        }
+    for (uint32_t k = 0; k < block; k++)
+        out[k] /= count;
+}
+
+static void run_adaptive_mean(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    struct shape in = loop->in[0], out = loop->out;
+    uint32_t block = loop->block, planes = loop->tile * blocks_of(in.c, block);
+    for (uint32_t p = 0; p < planes; p++) {
+        const float *plane = sources[0] + (size_t)p * in.h * in.w * block;
+        for (uint32_t i = 0; i < out.h; i++)
+            for (uint32_t j = 0; j < out.w; j++, target += block)
+                mean_of(plane, in.w, block, window(i, in.h, out.h), window(j, in.w, out.w), target);
+    }
+}
+
+/* ---------------------------------------------------------------- LRN: nhwc */
+
+/* oneDNN's own has another window where the size is even. `squares` has room for a pixel's, and zeros for the size[0] - 1
+ * channels around them that there are not. */
+static void run_lrn(const struct loop *loop, const float *const *sources, float *restrict target, float *restrict squares)
+{
+    const struct bgd_format_op *op = loop->op;
+    uint32_t channels = loop->out.c, size = op->size[0];
+    size_t pixels = (size_t)loop->tile * loop->out.h * loop->out.w;
+    float alpha = op->parameter / (float)size;
+    memset(squares, 0, (channels + size - 1) * sizeof *squares);
+    for (size_t p = 0; p < pixels; p++, target += channels) {
+        const float *restrict x = sources[0] + p * channels;
+        for (uint32_t c = 0; c < channels; c++) {
+            squares[size / 2 + c] = x[c] * x[c];
+            target[c] = 0;
+        }
+        for (uint32_t j = 0; j < size; j++)
+            for (uint32_t c = 0; c < channels; c++)
+                target[c] += squares[c + j];
+        for (uint32_t c = 0; c < channels; c++)
+            target[c] = x[c] / powf(op->k + alpha * target[c], op->beta);
+    }
+}
+
 /* ---------------------------------------------------------------- attention, masks: dense values */
 
 static void run_attention(const struct loop *loop, const float *const *sources, float *target, float *weights)
@@ -308,6 +375,11 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_MUL: loop->run = run_combine; break;
     case BGD_OP_CONCAT: loop->run = run_concat; break;
     case BGD_OP_UPSAMPLE: loop->run = run_upsample; break;
+    case BGD_OP_ADAPTIVE_MEAN: loop->run = run_adaptive_mean; break;
+    case BGD_OP_LRN:
+        loop->run = run_lrn;
+        loop->scratch_bytes = (out.c + op->size[0] - 1) * sizeof(float);
+        break;
     case BGD_OP_ATTENTION:
         loop->run = run_attention;
         loop->scratch_bytes = (size_t)out.c * out.h * sizeof(float);

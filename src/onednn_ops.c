@@ -409,7 +409,9 @@ static dnnl_format_tag_t loop_tag(const struct builder *b, const struct bgd_form
     switch (op->code) {
     case BGD_OP_ADD:
     case BGD_OP_MUL:
-    case BGD_OP_UPSAMPLE: return tag == dnnl_format_tag_undef ? dnnl_nhwc : tag;
+    case BGD_OP_UPSAMPLE:
+    case BGD_OP_ADAPTIVE_MEAN: return tag == dnnl_format_tag_undef ? dnnl_nhwc : tag;
+    case BGD_OP_LRN: return dnnl_nhwc;
     case BGD_OP_CONCAT: /* blocks can follow each other only if all are full */
         for (uint32_t i = 0; i < op->n_inputs; i++) {
             uint32_t channels = model_shape(b->model, op->inputs[i]).c;
@@ -469,6 +471,8 @@ int onednn_build_op(struct builder *b, uint32_t index)
     case BGD_OP_GLOBAL_MEAN: return build_plain(b, index);
     case BGD_OP_CONCAT:
     case BGD_OP_UPSAMPLE:
+    case BGD_OP_ADAPTIVE_MEAN:
+    case BGD_OP_LRN:
     case BGD_OP_ATTENTION:
     case BGD_OP_QUANTILE_MASK:
     case BGD_OP_DENOISE:

@@ -24,6 +24,8 @@ static const struct op_info table[] = {
     [BGD_OP_QUANTILE_MASK] = {.name = "quantile_mask", UNARY, .parameter_most = 1},
     [BGD_OP_DENOISE] = {.name = "denoise", UNARY, .parameter_most = 1},
     [BGD_OP_HIGH_PASS] = {.name = "high_pass", UNARY, .parameter_most = 1024},
+    [BGD_OP_ADAPTIVE_MEAN] = {.name = "adaptive_mean", UNARY, .size_most = 1024, .area = true},
+    [BGD_OP_LRN] = {.name = "lrn", UNARY, .parameter_most = 1024, .size_most = 64},
 };
 
 const struct op_info *op_info(uint32_t code)
@@ -195,6 +197,16 @@ static int attributes_check(const struct bgd_format_op *op, const struct op_info
     if (!(op->parameter >= 0 && op->parameter <= info->parameter_most))
         return err_set(err, BGD_DAMAGED, "%s has the parameter %g, expected 0..%g", info->name, (double)op->parameter,
                        (double)info->parameter_most);
+    for (int i = 0; i < 2; i++) {
+        uint32_t most = i == 0 || info->area ? info->size_most : 0;
+        if (op->size[i] > most || (most && op->size[i] == 0))
+            return err_set(err, BGD_DAMAGED, "%s has size[%d] %u, expected %u..%u", info->name, i, op->size[i], most ? 1 : 0,
+                           most);
+    }
+    bool norm = op->code == BGD_OP_LRN; /* k^beta is above 0 as a float, too: it may be all that is divided by */
+    if (norm ? !(op->beta >= 0 && op->beta <= 8 && op->k >= 0x1p-10f && op->k <= 1024) : op->beta != 0 || op->k != 0)
+        return err_set(err, BGD_DAMAGED, "%s has beta %g and k %g, expected %s", info->name, (double)op->beta, (double)op->k,
+                       norm ? "0..8 and 2^-10..1024" : "0 and 0");
     return 0;
 }
 
@@ -216,7 +228,9 @@ int op_shape(const struct bgd_format_op *op, const struct shape *inputs, const s
     case BGD_OP_SILU:
     case BGD_OP_SELU:
     case BGD_OP_DENOISE:
-    case BGD_OP_HIGH_PASS: *out = inputs[0]; return 0;
+    case BGD_OP_HIGH_PASS:
+    case BGD_OP_LRN: *out = inputs[0]; return 0;
+    case BGD_OP_ADAPTIVE_MEAN: *out = (struct shape){inputs[0].c, op->size[0], op->size[1]}; return 0;
     case BGD_OP_QUANTILE_MASK: return quantile_mask_shape(inputs[0], out, err);
     case BGD_OP_ADD:
     case BGD_OP_MUL: return binary_shape(info->name, inputs, out, err);

@@ -23,6 +23,8 @@ struct op_info {
     bool groups;
     bool scale;
     float parameter_most; /* 0: it has none */
+    uint32_t size_most;   /* 0: it has no size */
+    bool area;            /* size has two sides, not one */
 };
 
 /* The table's entry, or NULL for a code that is not in the list. */

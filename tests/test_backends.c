@@ -121,6 +121,25 @@ Test(backends, input_as_output_and_an_output_twice)
     check_graph(g, "odd outputs");
 }
 
+/* Channels that fill no block, windows that repeat pixels, a dense layer of a picture: what an AlexNet has and a ResNet has not. */
+Test(backends, alexnet_in_small)
+{
+    static const uint32_t channels[] = {1, 3, 8, 13, 96};
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+        struct graph *g = net_graph();
+        uint32_t x = graph_input(g, "input", (struct shape){3, 13, 9});
+        x = net_conv(g, "conv", x, channels[i], graph_window(3, 1, 1), 1, 1);
+        x = graph_lrn(g, "lrn", graph_op(g, BGD_OP_RELU, "relu", x, 0), 5, 1, 0.75f, 2);
+        x = graph_max_pool(g, "pool", x, graph_window(3, 2, 1));
+        graph_output(g, graph_lrn(g, "even", x, 4, 2, 0.5f, 1));
+        uint32_t mean = graph_adaptive_mean(g, "mean", x, 9, 2);
+        graph_output(g, net_conv(g, "padded", mean, 5, graph_window(3, 1, 1), 1, 2));
+        x = graph_op(g, BGD_OP_RELU, "relu1", net_dense(g, "dense1", mean, 40, 3), 0);
+        graph_output(g, net_dense(g, "dense2", x, 6, 4));
+        check_graph(g, "alexnet");
+    }
+}
+
 static void check_small_pictures(void)
 {
     for (uint32_t w = 1; w <= 9; w++) { /* around the width from which convolutions take the batch as a side */

@@ -85,6 +85,15 @@ claim "convert names a missing checkpoint" 66 "$bgdet" convert gone.pth -o m.bgd
 claim "convert refuses what is no checkpoint" 65 "$bgdet" convert bad.bgd -o m.bgd; says err 'bad.bgd'
 claim "convert needs a target" 64 "$bgdet" convert x.pth; says err '--output'
 claim "convert names a wrong size" 64 "$bgdet" convert x.pth -o m.bgd --input 60; says err '--input 60'
+fixtures=$root/tests/fixtures
+claim "convert reads a ZFNet" 0 "$bgdet" convert "$fixtures/zfnet_tiny.pth" -o m.bgd
+says out '^m.bgd: zfnet, 6 labels, input 60x80 with 4 channels, from a zip checkpoint of 16 tensors$'
+claim "convert is told of LRN" 0 "$bgdet" convert "$fixtures/zfnet_tiny.pth" -o m.bgd --lrn; says out '^m.bgd: zfnet_lrn, '
+claim "LRN is refused elsewhere" 64 "$bgdet" convert "$fixtures/alexnet_tiny.pth" -o n.bgd --lrn; says err "is ZFNet's, this is AlexNet"
+claim "convert says how large an input must be" 64 "$bgdet" convert "$fixtures/alexnet_tiny.pth" -o n.bgd
+says err 'AlexNet takes an input of 63x63 or more, not 60x80'
+claim "convert reads an AlexNet" 0 "$bgdet" convert "$fixtures/alexnet_tiny.pth" -o n.bgd --input 63x84; says out 'a legacy checkpoint'
+claim "convert refuses an optimizer's file" 65 "$bgdet" convert "$fixtures/optimizer.pth" -o n.bgd; says err 'optimizer.pth: '
 
 # ---------------------------------------------------------------- pipelines, masks, show
 

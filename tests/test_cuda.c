@@ -72,10 +72,19 @@ static struct graph *begin(uint32_t channels, uint32_t *x)
 /* Its steps in f16 as words: "conv+add+relu", and ":f32" behind one that computes f32. */
 static char *steps_of(const struct net *net)
 {
-    static const char *const kinds[] = {
-        [CUDA_CONV] = "conv",       [CUDA_DEPTHWISE] = "depthwise", [CUDA_GROUPED] = "grouped",  [CUDA_ACTIVATE] = "activate",
-        [CUDA_COMBINE] = "combine", [CUDA_MAX_POOL] = "pool",       [CUDA_GLOBAL_MEAN] = "mean", [CUDA_EXCITE] = "excite",
-        [CUDA_SOFTMAX] = "softmax", [CUDA_COPY] = "copy",           [CUDA_OUTPUT] = "output"};
+    static const char *const kinds[] = {[CUDA_CONV] = "conv",
+                                        [CUDA_DEPTHWISE] = "depthwise",
+                                        [CUDA_GROUPED] = "grouped",
+                                        [CUDA_ACTIVATE] = "activate",
+                                        [CUDA_COMBINE] = "combine",
+                                        [CUDA_MAX_POOL] = "pool",
+                                        [CUDA_GLOBAL_MEAN] = "mean",
+                                        [CUDA_EXCITE] = "excite",
+                                        [CUDA_SOFTMAX] = "softmax",
+                                        [CUDA_COPY] = "copy",
+                                        [CUDA_OUTPUT] = "output",
+                                        [CUDA_LRN] = "lrn",
+                                        [CUDA_ADAPTIVE_MEAN] = "adaptive"};
     static const char *const functions[] = {"", "+relu", "+sigmoid", "+silu", "+selu"};
     struct cuda_network *network;
     struct bgd_err err = {0};
@@ -217,6 +226,15 @@ Test(cuda, a_dense_layer_of_a_slice_reads_a_copy)
     check_steps(g, net_dense(g, "dense", a, 4, 1), "conv conv copy conv output output");
 }
 
+Test(cuda, an_alexnet_copies_nothing)
+{
+    uint32_t x;
+    struct graph *g = begin(5, &x); /* channels that are padded */
+    x = graph_lrn(g, "lrn", unary(g, BGD_OP_RELU, "relu", conv3(g, "a", x, 13)), 5, 1, 0.75f, 2);
+    x = unary(g, BGD_OP_RELU, "relu1", net_dense(g, "dense1", graph_adaptive_mean(g, "mean", x, 7, 2), 20, 1));
+    check_steps(g, net_dense(g, "dense2", x, 6, 2), "conv+relu lrn adaptive conv+relu conv output");
+}
+
 Test(cuda, heads_are_f32)
 {
     uint32_t x;
@@ -258,6 +276,18 @@ static struct net resnet_like(uint32_t channels)
     graph_output(g, input);
     const struct meta meta = net_classifier_meta(6, channels, WIDTH, HEIGHT);
     return net_finish(g, &meta, BGD_F32);
+}
+
+/* As an AlexNet is built; its channels are padded, and windows of the mean repeat pixels. */
+static struct net alexnet_like(void)
+{
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
+    x = unary(g, BGD_OP_RELU, "relu", net_conv(g, "conv", x, 13, graph_window(11, 4, 2), 1, 3));
+    x = graph_max_pool(g, "pool", graph_lrn(g, "lrn", x, 5, 1, 0.75f, 2), graph_window(3, 2, 0));
+    x = unary(g, BGD_OP_RELU, "relu1", net_dense(g, "dense1", graph_adaptive_mean(g, "mean", x, 6, 6), 40, 4));
+    graph_output(g, unary(g, BGD_OP_SIGMOID, "scores", net_dense(g, "dense2", x, 6, 5)));
+    return net_finish(g, &net_plain_meta, BGD_F32);
 }
 
 /* softmax(Q K^T) V, and a residual, as TRACER's attention has it. */
@@ -316,19 +346,35 @@ static double mean_difference(const struct net *net, enum bgd_precision precisio
 
 Test(cuda, half_precision_is_near_the_reference)
 {
-    struct net classifier = resnet_like(3), segmenter = tracer_like();
+    struct net classifier = resnet_like(3), older = alexnet_like(), segmenter = tracer_like();
     const struct {
         enum bgd_precision precision;
         double bound; /* a few roundings of 2^-11 and 2^-8, through a sigmoid of slope 1/4 */
     } cases[] = {{BGD_PRECISION_F32, 1e-6}, {BGD_PRECISION_F16, 5e-4}, {BGD_PRECISION_BF16, 2e-3}};
     for (int i = 0; i < 3; i++) {
         double scores = mean_difference(&classifier, cases[i].precision, 1);
+        double older_scores = mean_difference(&older, cases[i].precision, 0);
         double mask = mean_difference(&segmenter, cases[i].precision, 0);
         cr_expect_leq(scores, cases[i].bound, "case %d: scores %g from the reference's", i, scores);
+        cr_expect_leq(older_scores, cases[i].bound, "case %d: older scores %g from the reference's", i, older_scores);
         cr_expect_leq(mask, cases[i].bound, "case %d: masks %g from the reference's", i, mask);
     }
     net_close(&classifier);
+    net_close(&older);
     net_close(&segmenter);
+}
+
+/* The padding is a sigmoid's 1/2. Divided by 2^-30 it would be infinity in f16, and not a number times a weight of 0. */
+Test(cuda, lrn_leaves_no_infinity_in_padding)
+{
+    uint32_t x;
+    struct graph *g = begin(3, &x);
+    x = graph_lrn(g, "lrn", unary(g, BGD_OP_SIGMOID, "sigmoid", conv3(g, "a", x, 5)), 5, 4, 3, 0x1p-10f);
+    graph_output(g, unary(g, BGD_OP_SIGMOID, "f", conv3(g, "b", x, 4)));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    double difference = mean_difference(&net, BGD_PRECISION_F16, 0);
+    cr_expect_leq(difference, 1e-3, "%g from the reference's", difference);
+    net_close(&net);
 }
 
 /* ---------------------------------------------------------------- lanes of a segmenter and a classifier */

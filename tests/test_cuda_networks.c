@@ -5,6 +5,7 @@
 #include "convert/convert.h"
 #include "cuda_network.h"
 #include "model.h"
+#include "sequential_dict.h"
 #include "tracer_dict.h"
 
 #define SHAPES BGDET_SOURCE_DIR "/tests/shapes/networks.txt"
@@ -35,6 +36,16 @@ static const struct {
     {"te7", {.arch = 7, .encoder = "model", .edges = true}, 96, 128},
     {"b7", {.arch = 7, .encoder = "encoder"}, 96, 128}, /* carvekit's: without edges */
     {"te0-320", {.arch = 0, .encoder = "model", .edges = true}, 320, 320},
+};
+
+/* At the size of small cards, which is a little more for AlexNet, and at ImageNet's. No other VGG has a shape that VGG-16
+ * lacks. */
+static const struct {
+    const char *name, *dict;
+    uint32_t width, height;
+} sequentials[] = {
+    {"alexnet", "alexnet", 63, 84},   {"alexnet-224", "alexnet", 224, 224}, {"zfnet", "zfnet", 60, 80},
+    {"zfnet-224", "zfnet", 224, 224}, {"vgg16", "vgg16", 60, 80},           {"vgg16-224", "vgg16", 224, 224},
 };
 
 static char *folder;
@@ -150,6 +161,9 @@ Test(cuda_networks, all_their_convolutions_are_listed)
         }
     for (size_t i = 0; i < sizeof tracers / sizeof tracers[0]; i++)
         add_network(list, tracers[i].name, tracer_dict(tracers[i].spec), tracers[i].width, tracers[i].height);
+    for (size_t i = 0; i < sizeof sequentials / sizeof sequentials[0]; i++)
+        add_network(list, sequentials[i].name, sequential_dict(sequentials[i].dict, 1, 3, 6), sequentials[i].width,
+                    sequentials[i].height);
     char *text = print_list(list);
     if (getenv("BGDET_WRITE_SHAPES")) {
         scratch_text(SHAPES, text);

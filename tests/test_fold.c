@@ -1,4 +1,5 @@
-/* A norm before a 1x1 convolution, and one by itself, folded; test_resnet.c has the one behind a convolution. */
+/* A norm before a 1x1 convolution, one by itself, and a mean before a dense layer, folded; test_resnet.c has the norm behind a
+ * convolution. */
 #include "convert/fold.h"
 #include "state_dict.h"
 
@@ -164,4 +165,64 @@ Test(fold, what_does_not_fit_is_named)
     weight->dims[3] = IN;
     check_refused(s, NULL, true, "tensor conv.weight has a 5x7 kernel, expected 1x1");
     state_dict_free(s);
+}
+
+/* ------------------------------------------------------------ a mean */
+
+/* What PyTorch's adaptive_avg_pool2d makes of a map, straight from its definition. */
+static double cell_mean(const float *map, uint32_t h, uint32_t w, uint32_t rows, uint32_t columns, uint32_t i, uint32_t j)
+{
+    double sum = 0, n = 0;
+    for (uint32_t y = (uint32_t)floor((double)i * h / rows); y < (uint32_t)ceil((i + 1.0) * h / rows); y++)
+        for (uint32_t x = (uint32_t)floor((double)j * w / columns); x < (uint32_t)ceil((j + 1.0) * w / columns); x++, n++)
+            sum += (double)map[y * w + x];
+    return sum / n;
+}
+
+/* OUT outputs of a dense layer behind the mean of IN maps: by the folded layer, and by the mean and the layer that was. */
+static void check_mean(uint32_t rows, uint32_t columns, uint32_t h, uint32_t w)
+{
+    float weights[OUT * IN * FOLD_CELLS_MAX], kept[OUT * IN * FOLD_CELLS_MAX], maps[IN * FOLD_CELLS_MAX], bias[OUT];
+    uint32_t cells = rows * columns;
+    random_fill(weights, OUT * IN * cells, 1, 1, 0);
+    random_fill(maps, IN * h * w, 2, 1, 0);
+    random_fill(bias, OUT, 3, 1, 0);
+    memcpy(kept, weights, sizeof kept);
+    struct folded dense = {.weight = weights, .bias = bias, .out = OUT, .in = IN * cells, .kernel_h = 1, .kernel_w = 1};
+    fold_adaptive_mean(&dense, rows, columns, h, w);
+    cr_assert(dense.out == OUT && dense.in == IN * h * w);
+    for (uint32_t o = 0; o < OUT; o++) {
+        double folded = 0, expected = 0;
+        for (uint32_t k = 0; k < dense.in; k++)
+            folded += (double)weights[o * dense.in + k] * (double)maps[k];
+        for (uint32_t k = 0; k < IN * cells; k++)
+            expected += (double)kept[o * IN * cells + k] *
+                        cell_mean(maps + k / cells * h * w, h, w, rows, columns, k % cells / columns, k % columns);
+        cr_expect(fabs(folded - expected) <= 1e-5, "%ux%u to %ux%u: %.9g, expected %.9g", h, w, rows, columns, folded,
+                  expected);
+    }
+    if (h == rows && w == columns)
+        cr_expect_arr_eq(weights, kept, OUT * IN * cells * sizeof *kept, "a mean of single pixels changes weights");
+}
+
+Test(fold, a_mean_before_a_dense_layer)
+{
+    static const uint32_t sizes[][4] = {{7, 7, 2, 1},  {7, 7, 1, 1},  {7, 7, 3, 5}, {6, 6, 5, 6}, {6, 6, 6, 6},
+                                        {7, 7, 49, 1}, {6, 6, 2, 17}, {8, 8, 7, 9}, {3, 4, 4, 3}, {1, 1, 1, 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        check_mean(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
+}
+
+/* 49 equal weights on one pixel: their sum, rounded once. Added up in float it would be off. */
+Test(fold, a_mean_is_folded_in_double)
+{
+    float weights[49], bias = 0, in_float = 0;
+    for (int i = 0; i < 49; i++) {
+        weights[i] = 0.1f;
+        in_float += 0.1f;
+    }
+    struct folded dense = {.weight = weights, .bias = &bias, .out = 1, .in = 49, .kernel_h = 1, .kernel_w = 1};
+    fold_adaptive_mean(&dense, 7, 7, 1, 1);
+    cr_expect_eq(weights[0], (float)(49 * (double)0.1f));
+    cr_expect_neq(weights[0], in_float, "the test would not see folding in float");
 }

@@ -310,7 +310,7 @@ Test(model, each_rule_of_the_graph_has_its_reason)
 {
     struct file file = make_file();
     REFUSES(ops(bad)[0].code = 0, BGD_DAMAGED, "op 0 (conv): op code 0");
-    REFUSES(ops(bad)[0].code = 18, BGD_DAMAGED, "op 0 (conv): op code 18");
+    REFUSES(ops(bad)[0].code = 20, BGD_DAMAGED, "op 0 (conv): op code 20");
     REFUSES(ops(bad)[0].code = UINT32_MAX, BGD_DAMAGED, "op 0 (conv): op code 4294967295");
     REFUSES(ops(bad)[1].inputs[0] = 2, BGD_DAMAGED, "op 1 (a): reads value 2, which is not computed before it"); /* itself */
     REFUSES(ops(bad)[1].inputs[0] = 3, BGD_DAMAGED, "op 1 (a): reads value 3");                                  /* a cycle */
@@ -324,7 +324,8 @@ Test(model, each_rule_of_the_graph_has_its_reason)
     REFUSES(ops(bad)[1].n_tensors = 1, BGD_DAMAGED, "op 1 (a): relu has 1 inputs and 1 tensors");
     REFUSES(ops(bad)[1].groups = 1, BGD_DAMAGED, "op 1 (a): relu has 1 groups");
     REFUSES(ops(bad)[1].window.pad_top = 1, BGD_DAMAGED, "op 1 (a): relu has a window");
-    REFUSES(ops(bad)[1].reserved[0] = 1, BGD_DAMAGED, "op 1 (a): 1 inputs, 0 tensors, or unused fields");
+    REFUSES(ops(bad)[1].size[1] = 1, BGD_DAMAGED, "op 1 (a): relu has size[1] 1");
+    REFUSES(ops(bad)[1].k = 1, BGD_DAMAGED, "op 1 (a): relu has beta 0 and k 1");
     REFUSES(ops(bad)[0].tensors[0] = 6, BGD_DAMAGED, "op 0 (conv): reads tensor 6 of 6");
     REFUSES(ops(bad)[0].tensors[0] = 1, BGD_DAMAGED, "op 0 (conv): weight (2, 0, 0, 0)");
     REFUSES(ops(bad)[0].tensors[1] = 0, BGD_DAMAGED, "op 0 (conv): bias has 4 dimensions");

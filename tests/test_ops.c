@@ -63,6 +63,54 @@ Test(ops, max_pool)
     fclose(table);
 }
 
+/* Sums of n values up to 8, divided by n: as global_mean's. */
+Test(ops, adaptive_mean)
+{
+    FILE *table = open_fixture("shapes/adaptive_mean.txt");
+    uint32_t s[5];
+    for (unsigned i = 0; next_shape(table, s, 5); i++) {
+        struct graph *graph = net_graph();
+        uint32_t x = graph_input(graph, "x", (struct shape){s[0], s[1], s[2]});
+        uint32_t y = graph_adaptive_mean(graph, "y", x, s[3], s[4]);
+        run_and_close("adaptive_mean", i, graph, y, 8, 0, (struct ops_bounds){16 * EPS, 2 * EPS, 0});
+    }
+    fclose(table);
+}
+
+/* A sum of up to 64 squares, of one sign, is off by sqrt(64) EPS at the most; so is what it is added to, and twice that its power
+ * of at most 2; then powf and the division. */
+Test(ops, lrn)
+{
+    FILE *table = open_fixture("shapes/lrn.txt");
+    uint32_t s[7];
+    for (unsigned i = 0; next_shape(table, s, 7); i++) {
+        struct graph *graph = net_graph();
+        uint32_t x = graph_input(graph, "x", (struct shape){s[0], s[1], s[2]});
+        uint32_t y = graph_lrn(graph, "y", x, s[3], (float)s[4] / 10000, (float)s[5] / 1000, (float)s[6] / 1000);
+        run_and_close("lrn", i, graph, y, 8, 0, (struct ops_bounds){0, 20 * EPS, 0});
+    }
+    fclose(table);
+}
+
+/* The least that there may be to divide by: k^beta of 2^-80. A picture of zeros stays one. */
+Test(ops, lrn_of_nothing_is_nothing)
+{
+    struct graph *graph = net_graph();
+    uint32_t x = graph_input(graph, "x", (struct shape){5, 2, 1});
+    graph_output(graph, graph_lrn(graph, "y", x, 3, 0, 8, 0x1p-10f));
+    struct net net = net_finish(graph, &net_plain_meta, BGD_F32);
+    float values[10] = {0}, *inputs[] = {values}, *y;
+    for (size_t b = 0; backends[b]; b++) {
+        if (!net_has_device(backends[b]))
+            continue;
+        net_run(backends[b], net.model, 1, 1, inputs, &y);
+        for (int i = 0; i < 10; i++)
+            cr_expect_eq(y[i], 0.0f, "%s: element %d is %g", backends[b]->name, i, (double)y[i]);
+        free(y);
+    }
+    net_close(&net);
+}
+
 static void check_pointwise(enum bgd_op code, double absolute, double relative)
 {
     FILE *table = open_fixture("shapes/pointwise.txt");

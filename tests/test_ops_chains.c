@@ -1,5 +1,5 @@
 /*
- * TRACER's ops between convolutions, where oneDNN chooses the layouts: nchw, nhwc, blocks of 8 (AVX2) and 16 channels
+ * Ops between convolutions, where oneDNN chooses the layouts: nchw, nhwc, blocks of 8 (AVX2) and 16 channels
  * (AVX-512), channels that do not fill their blocks, tiles that pictures do not fill. Against the reference.
  */
 #include "nets.h"
@@ -151,6 +151,38 @@ static uint32_t upsample_twice(struct graph *g, uint32_t x)
     return graph_upsample(g, "i", graph_upsample(g, "h", x, 2, true), 2, true);
 }
 
+static uint32_t adaptive_smaller(struct graph *g, uint32_t x)
+{
+    return graph_adaptive_mean(g, "h", x, 2, 3);
+}
+
+static uint32_t adaptive_larger(struct graph *g, uint32_t x)
+{
+    return graph_adaptive_mean(g, "h", x, 7, 6);
+}
+
+/* AlexNet's first layer, and its end. */
+static uint32_t lrn_pool(struct graph *g, uint32_t x)
+{
+    return graph_max_pool(g, "i", graph_lrn(g, "h", relu(g, x), 5, 1, 0.75f, 2), graph_window(3, 2, 1));
+}
+
+static uint32_t lrn_even(struct graph *g, uint32_t x)
+{
+    return graph_lrn(g, "i", graph_lrn(g, "h", x, 6, 2, 0.75f, 1), 2, 1, 0.5f, 1);
+}
+
+static uint32_t adaptive_dense(struct graph *g, uint32_t x)
+{
+    uint32_t y = net_dense(g, "i", graph_adaptive_mean(g, "h", relu(g, x), 3, 2), 37, 70);
+    return net_dense(g, "k", unary(g, BGD_OP_RELU, "j", y), 9, 71);
+}
+
+static uint32_t picture_dense(struct graph *g, uint32_t x)
+{
+    return unary(g, BGD_OP_RELU, "i", net_dense(g, "h", relu(g, x), 21, 72));
+}
+
 /* Two inputs of other counts, the first the wider one. */
 static uint32_t concat_mixed(struct graph *g, uint32_t x)
 {
@@ -242,6 +274,12 @@ static const struct chain chains[] = {
     {"upsample, aligned", upsample_true},
     {"upsample", upsample_false},
     {"upsample twice", upsample_twice},
+    {"adaptive mean", adaptive_smaller},
+    {"adaptive mean, repeating", adaptive_larger},
+    {"relu + LRN + pool", lrn_pool},
+    {"LRN of even sizes", lrn_even},
+    {"adaptive mean + dense layers", adaptive_dense},
+    {"dense layer of a picture", picture_dense},
     {"concat", concat_mixed},
     {"concat, narrow first", concat_narrow_first},
     {"concat of 8", concat_eight},

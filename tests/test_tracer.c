@@ -237,11 +237,13 @@ Test(tracer, every_missing_tensor_is_named)
     for (uint32_t i = 0; i < s->n; i++) {
         const struct entry *e = &s->entries[i];
         const char *text = e->name, *block = strstr(e->name, "_blocks.");
+        char lacks[96];
+        snprintf(lacks, sizeof lacks, "; TRACER: no %s", e->name);
         if (e->counter || strncmp(e->name, "model.Frequency_Edge_Module1.UAM.bn.", 36) == 0)
             continue;
         for (int k = 0; k < 4; k++) {
             if (strcmp(e->name, family[k]) == 0)
-                text = "no network that is known";
+                text = lacks;
             if (block && strcmp(block + 8, features[k]) == 0)
                 text = "the encoder's blocks are those of no EfficientNet";
         }
@@ -322,13 +324,16 @@ Test(tracer, options_that_do_not_fit_are_refused)
 {
     static const struct {
         uint32_t width, height;
-        const char *labels, *text;
+        const char *labels;
+        bool lrn;
+        const char *text;
     } cases[] = {
-        {80, 96, NULL, "an input of 80x96, TRACER takes multiples of 32"},
-        {64, 97, NULL, "an input of 64x97, TRACER takes multiples of 32"},
-        {1, 1, NULL, "an input of 1x1"},
-        {64, 70016, NULL, "(3, 70016, 64)"},
-        {64, 96, "object", "labels are a classifier's"},
+        {80, 96, NULL, false, "an input of 80x96, TRACER takes multiples of 32"},
+        {64, 97, NULL, false, "an input of 64x97, TRACER takes multiples of 32"},
+        {1, 1, NULL, false, "an input of 1x1"},
+        {64, 70016, NULL, false, "(3, 70016, 64)"},
+        {64, 96, "object", false, "labels are a classifier's"},
+        {64, 96, NULL, true, "local response normalisation is ZFNet's, this is a TRACER"},
     };
     struct state_dict *s = tracer_dict(slim);
     state_dict_write(s, "a.safetensors", "", NULL);
@@ -337,6 +342,7 @@ Test(tracer, options_that_do_not_fit_are_refused)
         options.width = cases[i].width;
         options.height = cases[i].height;
         options.labels = cases[i].labels;
+        options.lrn = cases[i].lrn;
         check_refused(&options, cases[i].text, cases[i].text);
     }
     state_dict_free(s);

@@ -9,17 +9,19 @@ static const char help[] =
     "usage: bgdet convert CHECKPOINT -o MODEL [options]\n"
     "\n"
     "Reads a PyTorch checkpoint (.pth or .pt, zip or legacy; .safetensors; told apart by content, never executed) and writes\n"
-    "a model file: a classifier from a ResNet-18, 34, 50, 101 or 152 with torchvision's keys, a segmenter from a\n"
+    "a model file: a classifier from an AlexNet, a VGG-11, 13, 16 or 19 (with batch-norm or without) or a ResNet-18, 34, 50,\n"
+    "101 or 152, all with torchvision's keys, or from a ZFNet with those of tools/train/networks.py; a segmenter from a\n"
     "TRACER-Efficient 0 to 7 with the official keys or carvekit's. The checkpoint may be a state_dict or hold one under\n"
-    "\"state_dict\" or \"model\"; keys may begin with \"module.\". A tensor that is missing or left over fails the "
+    "\"state_dict\" or \"model\"; keys may begin with \"module.\". A tensor that is missing or left over fails the\n"
     "conversion.\n"
     "\n"
     "  -o, --output MODEL   the model file to write\n"
     "      --labels A,B,... one name per class (default: defective,text,not_white,extra_objects,cropped,duplicates\n"
     "                       for six classes, else 0,1,2,...)\n"
     "      --head HEAD      sigmoid: each label for itself (default); softmax: one of them\n"
-    "      --input WxH      size that cards are shrunk to (default 60x80; TRACER: that of its paper's table, 320x320 for\n"
-    "                       TE0; multiples of 32)\n"
+    "      --input WxH      size that cards are shrunk to (default 60x80; at least 63x63 for AlexNet; TRACER: that of its\n"
+    "                       paper's table, 320x320 for TE0; multiples of 32)\n"
+    "      --lrn            ZFNet was trained with local response normalisation, which its keys do not show\n"
     "      --mean R,G,B     subtracted, on the scale 0..1 (default 0.485,0.456,0.406)\n"
     "      --std R,G,B      divided by (default 0.229,0.224,0.225)\n"
     "      --fill R,G,B     what stands where the object was cut out, for 3 channels (default 1,1,1: white)\n"
@@ -27,7 +29,7 @@ static const char help[] =
     "\n"
     "Exit: 0 written, 64 usage, 65 unusable checkpoint, 66 no such file, 75 could not be written.\n";
 
-enum { OPT_LABELS = 256, OPT_HEAD, OPT_INPUT, OPT_MEAN, OPT_STD, OPT_FILL, OPT_DTYPE };
+enum { OPT_LABELS = 256, OPT_HEAD, OPT_INPUT, OPT_MEAN, OPT_STD, OPT_FILL, OPT_LRN, OPT_DTYPE };
 
 static const struct option options[] = {
     {"output", required_argument, NULL, 'o'},
@@ -37,6 +39,7 @@ static const struct option options[] = {
     {"mean", required_argument, NULL, OPT_MEAN},
     {"std", required_argument, NULL, OPT_STD},
     {"fill", required_argument, NULL, OPT_FILL},
+    {"lrn", no_argument, NULL, OPT_LRN},
     {"dtype", required_argument, NULL, OPT_DTYPE},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -65,6 +68,7 @@ static int set_option(struct convert_options *c, int option, char **argv)
                        c->fill[2] >= 0 && c->fill[2] <= 1
                    ? 0
                    : tool_usage("convert", "--fill %s: expected three numbers of 0..1", optarg);
+    case OPT_LRN: c->lrn = true; return 0;
     case OPT_DTYPE:
         c->f16 = strcmp(optarg, "f16") == 0;
         return c->f16 || strcmp(optarg, "f32") == 0 ? 0 : tool_usage("convert", "--dtype %s: expected f32 or f16", optarg);

@@ -447,6 +447,18 @@ static uint32_t build_upsample(struct graph *g, const struct op_case *op, uint32
     return graph_upsample(g, "y", x, s[3], s[4]);
 }
 
+static uint32_t build_adaptive_mean(struct graph *g, const struct op_case *op, uint32_t x, const uint32_t *s)
+{
+    (void)op;
+    return graph_adaptive_mean(g, "y", x, s[3], s[4]);
+}
+
+static uint32_t build_lrn(struct graph *g, const struct op_case *op, uint32_t x, const uint32_t *s)
+{
+    (void)op;
+    return graph_lrn(g, "y", x, s[3], (float)s[4] / 10000, (float)s[5] / 1000, (float)s[6] / 1000);
+}
+
 static uint32_t build_attention(struct graph *g, const struct op_case *op, uint32_t x, const uint32_t *s)
 {
     const struct shape shape = {s[0], s[1], s[2]};
@@ -486,6 +498,8 @@ static const struct op_case op_cases[] = {
     {"mul per channel", "pointwise", BGD_OP_MUL, 3, 8, build_pointwise, per_channel},
     {"mul per pixel", "pointwise", BGD_OP_MUL, 3, 8, build_pointwise, per_pixel},
     {"upsample", "upsample", BGD_OP_UPSAMPLE, 5, 8, build_upsample, NULL},
+    {"adaptive_mean", "adaptive_mean", BGD_OP_ADAPTIVE_MEAN, 5, 8, build_adaptive_mean, NULL},
+    {"lrn", "lrn", BGD_OP_LRN, 7, 8, build_lrn, NULL},
     {"attention", "attention", BGD_OP_ATTENTION, 3, 2, build_attention, NULL},
     {"quantile_mask", "quantile_mask", BGD_OP_QUANTILE_MASK, 5, 1, build_quantile_mask, NULL},
     {"denoise", "pointwise", BGD_OP_DENOISE, 3, 1, build_denoise, NULL},
@@ -632,6 +646,14 @@ static uint32_t picture_dense(struct graph *g, uint32_t x)
     return add_dense(g, "dense", conv_relu(g, x), 10);
 }
 
+/* AlexNet's first layer and its end. */
+static uint32_t lrn_adaptive_dense(struct graph *g, uint32_t x)
+{
+    uint32_t y = graph_lrn(g, "lrn", conv_relu(g, x), 5, 1, 0.75f, 2);
+    y = graph_adaptive_mean(g, "mean", graph_max_pool(g, "pool", y, graph_window(3, 2, 0)), 6, 6);
+    return add_dense(g, "last", graph_op(g, BGD_OP_RELU, "relu2", add_dense(g, "first", y, 100), 0), 10);
+}
+
 static uint32_t softmax_head(struct graph *g, uint32_t x)
 {
     uint32_t y = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", conv_relu(g, x), 0);
@@ -657,6 +679,7 @@ static const struct chain {
     {"concat of odd channels", {16, 9, 7}, concat_odd},
     {"dilated + upsample", {32, 12, 16}, dilated_upsample},
     {"dense of a picture", {17, 5, 4}, picture_dense},
+    {"LRN + adaptive mean + dense", {16, 13, 9}, lrn_adaptive_dense},
     {"softmax head", {64, 5, 4}, softmax_head},
 };
 

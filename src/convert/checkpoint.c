@@ -372,6 +372,14 @@ struct checkpoint_tensor *checkpoint_find(const struct checkpoint *checkpoint, c
     return NULL;
 }
 
+bool checkpoint_has(const struct checkpoint *checkpoint, const char *name, struct bgd_err *why)
+{
+    if (checkpoint_find(checkpoint, name))
+        return true;
+    err_set(why, BGD_UNSUPPORTED, "no %s", name);
+    return false;
+}
+
 /* ------------------------------------------------------------ opening */
 
 static int read_form(struct checkpoint *checkpoint, struct bgd_err *err)

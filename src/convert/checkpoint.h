@@ -77,6 +77,9 @@ void checkpoint_close(struct checkpoint *checkpoint);
 /* The tensor of that name, or NULL. Logarithmic time. */
 struct checkpoint_tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
 
+/* Whether there is one of that name; if not, `why` says "no NAME". Networks are told apart by this. */
+bool checkpoint_has(const struct checkpoint *checkpoint, const char *name, struct bgd_err *why);
+
 /* Writes numel values to `out` in row-major order, as float. A float dtype is converted (f64 rounds once); integers
  * too; a bool is 0 or 1. */
 void checkpoint_read(const struct checkpoint_tensor *tensor, float *out);

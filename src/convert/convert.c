@@ -2,15 +2,36 @@
 
 #include "../err.h"
 #include "../hash.h"
+#include "alexnet.h"
 #include "checkpoint.h"
 #include "graph.h"
 #include "resnet.h"
 #include "tracer.h"
+#include "vgg.h"
+#include "zfnet.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+typedef uint32_t build_fn(const struct checkpoint *checkpoint, uint32_t height, uint32_t width, struct graph *graph,
+                          char arch[16]);
+
+/* The families of classifiers. */
+static const struct family {
+    const char *name;
+    bool (*recognises)(const struct checkpoint *checkpoint, struct bgd_err *why);
+    build_fn *build;
+    build_fn *build_lrn; /* with local response normalisation, where that may stand */
+} families[] = {
+    {"ResNet", resnet_recognises, resnet_build, NULL},
+    {"VGG", vgg_recognises, vgg_build, NULL},
+    {"AlexNet", alexnet_recognises, alexnet_build, NULL},
+    {"ZFNet", zfnet_recognises, zfnet_build, zfnet_lrn_build},
+};
+
+enum { REASONS = 512 }; /* bytes for one from each family, of 100 at most */
 
 static const char default_labels[] = "defective,text,not_white,extra_objects,cropped,duplicates";
 
@@ -101,11 +122,15 @@ static void set_input(struct meta *meta, const struct convert_options *options, 
     memcpy(meta->input.fill, options->fill, sizeof meta->input.fill);
 }
 
-static int build_classifier(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
-                            struct meta *meta, char arch[16], struct bgd_err *err)
+static int build_classifier(const struct family *family, const struct convert_options *options,
+                            const struct checkpoint *checkpoint, struct graph *graph, struct meta *meta, char arch[16],
+                            struct bgd_err *err)
 {
     uint32_t width = options->width ? options->width : 60, height = options->height ? options->height : 80;
-    uint32_t logits = resnet_build(checkpoint, height, width, graph, arch);
+    build_fn *build = options->lrn ? family->build_lrn : family->build;
+    if (!build)
+        return err_set(err, BGD_ARGUMENT, "local response normalisation is ZFNet's, this is %s", family->name);
+    uint32_t logits = build(checkpoint, height, width, graph, arch);
     bool sigmoid = strcmp(options->head, "sigmoid") == 0;
     graph_output(graph, graph_op(graph, sigmoid ? BGD_OP_SIGMOID : BGD_OP_SOFTMAX, "scores", logits, 0));
     if (graph_error(graph, err))
@@ -124,26 +149,40 @@ static int build_segmenter(const struct convert_options *options, const struct c
     uint32_t side = number < 0 ? 32 : tracer_side(number); /* tracer_build will say what is wrong */
     if (options->labels)
         return err_set(err, BGD_ARGUMENT, "labels are a classifier's, this is a TRACER");
+    if (options->lrn)
+        return err_set(err, BGD_ARGUMENT, "local response normalisation is ZFNet's, this is a TRACER");
     tracer_build(checkpoint, options->height ? options->height : side, options->width ? options->width : side, graph, arch);
     meta->kind = META_SEGMENTER;
     return graph_error(graph, err);
 }
 
+/* The family of the checkpoint, or NULL and why it is none of them: "ResNet: no conv1.weight; VGG: ...; ". */
+static const struct family *find_family(const struct checkpoint *checkpoint, char reasons[REASONS])
+{
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        struct bgd_err why;
+        if (families[i].recognises(checkpoint, &why))
+            return &families[i];
+        used += (size_t)snprintf(reasons + used, REASONS - used, "%s: %.100s; ", families[i].name, why.text);
+    }
+    return NULL;
+}
+
 static int build(const struct convert_options *options, const struct checkpoint *checkpoint, struct graph *graph,
                  struct meta *meta, struct bgd_err *err)
 {
-    char arch[16] = "";
+    char arch[16] = "", reasons[REASONS];
+    struct bgd_err why;
+    const struct family *family = find_family(checkpoint, reasons);
     int code;
-    if (resnet_recognises(checkpoint))
-        code = build_classifier(options, checkpoint, graph, meta, arch, err);
-    else if (tracer_recognises(checkpoint))
+    if (family)
+        code = build_classifier(family, options, checkpoint, graph, meta, arch, err);
+    else if (tracer_recognises(checkpoint, &why))
         code = build_segmenter(options, checkpoint, graph, meta, arch, err);
     else
-        code = err_set(err, BGD_UNSUPPORTED,
-                       "no network that is known: not ResNet (it needs conv1, bn1, layer1 to layer4 and fc), not TRACER (model "
-                       "or encoder, "
-                       "rfb2, agg, ObjectAttention1); the first of its %zu tensors is %s",
-                       checkpoint->count, checkpoint->count ? checkpoint->tensors[0].name : "none");
+        code = err_set(err, BGD_UNSUPPORTED, "no network that is known. %sTRACER: %s; the first of its %zu tensors is %s",
+                       reasons, why.text, checkpoint->count, checkpoint->tensors[0].name);
     if (code || (code = check_all_used(checkpoint, err)))
         return code;
     set_input(meta, options, graph);

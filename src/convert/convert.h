@@ -12,6 +12,7 @@ struct convert_options {
     uint32_t width, height; /* 0: 60x80 for a classifier, the size of its paper's table for a segmenter */
     float mean[3], std[3];
     float fill[3]; /* 0..1, a classifier's: what stands where the object was cut out */
+    bool lrn;      /* ZFNet's: local response normalisation behind its first two poolings, which the keys do not show */
     bool f16;
 };
 

@@ -3,9 +3,11 @@
 #include "../err.h"
 #include "bgdet_format.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Reads PREFIX.SUFFIX, which must have `ndim` dimensions and, where `count` is not 0, that many elements. */
 static int read_tensor(const struct checkpoint *checkpoint, const char *prefix, const char *suffix, uint32_t ndim,
@@ -181,6 +183,44 @@ int fold_dense(const struct checkpoint *checkpoint, const char *name, struct fol
     out->out = (uint32_t)weight->dims[0];
     out->in = (uint32_t)weight->dims[1];
     return 0;
+}
+
+/* The pixels of a side that one cell is the mean of. */
+struct span {
+    uint32_t start, end;
+};
+
+static struct span cell_span(uint32_t cell, uint32_t cells, uint32_t pixels)
+{
+    return (struct span){cell * pixels / cells, ((cell + 1) * pixels + cells - 1) / cells};
+}
+
+/* Adds to every pixel (h, w) the weights of the cells that it has a share of. */
+static void spread_cells(const float *cells, uint32_t rows, uint32_t columns, double *pixels, uint32_t h, uint32_t w)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        for (uint32_t j = 0; j < columns; j++) {
+            struct span y = cell_span(i, rows, h), x = cell_span(j, columns, w);
+            double share = (double)cells[i * columns + j] / ((y.end - y.start) * (x.end - x.start));
+            for (uint32_t row = y.start; row < y.end; row++)
+                for (uint32_t column = x.start; column < x.end; column++)
+                    pixels[row * w + column] += share;
+        }
+}
+
+void fold_adaptive_mean(struct folded *dense, uint32_t rows, uint32_t columns, uint32_t h, uint32_t w)
+{
+    double pixels[FOLD_CELLS_MAX];
+    uint32_t cells = rows * columns, size = h * w;
+    assert(size <= cells && cells <= FOLD_CELLS_MAX && dense->in % cells == 0);
+    size_t maps = (size_t)dense->out * (dense->in / cells);
+    for (size_t map = 0; map < maps; map++) { /* in place: a map's pixels end before the next map's cells begin */
+        memset(pixels, 0, size * sizeof *pixels);
+        spread_cells(dense->weight + map * cells, rows, columns, pixels, h, w);
+        for (uint32_t i = 0; i < size; i++)
+            dense->weight[map * size + i] = (float)pixels[i];
+    }
+    dense->in = dense->in / cells * size;
 }
 
 void fold_free(struct folded *folded)

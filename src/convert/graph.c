@@ -211,6 +211,19 @@ uint32_t graph_upsample(struct graph *graph, const char *name, uint32_t x, uint3
     return add_op(graph, name, &op);
 }
 
+uint32_t graph_adaptive_mean(struct graph *graph, const char *name, uint32_t x, uint32_t height, uint32_t width)
+{
+    const struct bgd_format_op op = {.code = BGD_OP_ADAPTIVE_MEAN, .n_inputs = 1, .inputs = {x}, .size = {height, width}};
+    return add_op(graph, name, &op);
+}
+
+uint32_t graph_lrn(struct graph *graph, const char *name, uint32_t x, uint32_t channels, float alpha, float beta, float k)
+{
+    const struct bgd_format_op op = {
+        .code = BGD_OP_LRN, .n_inputs = 1, .inputs = {x}, .parameter = alpha, .size = {channels}, .beta = beta, .k = k};
+    return add_op(graph, name, &op);
+}
+
 void graph_output(struct graph *graph, uint32_t value)
 {
     if (graph->n_outputs == BGD_FORMAT_OUTPUTS_MAX)

@@ -29,6 +29,8 @@ uint32_t graph_op_n(struct graph *graph, enum bgd_op code, const char *name, con
 /* Ops of one value and a parameter: quantile_mask, denoise, high_pass. */
 uint32_t graph_op_with(struct graph *graph, enum bgd_op code, const char *name, uint32_t x, float parameter);
 uint32_t graph_upsample(struct graph *graph, const char *name, uint32_t x, uint32_t scale, bool align_corners);
+uint32_t graph_adaptive_mean(struct graph *graph, const char *name, uint32_t x, uint32_t height, uint32_t width);
+uint32_t graph_lrn(struct graph *graph, const char *name, uint32_t x, uint32_t channels, float alpha, float beta, float k);
 
 void graph_output(struct graph *graph, uint32_t value);
 struct shape graph_shape(const struct graph *graph, uint32_t value);

@@ -17,10 +17,11 @@ static bool has(const struct checkpoint *checkpoint, const char *name)
     return checkpoint_find(checkpoint, name) != NULL;
 }
 
-bool resnet_recognises(const struct checkpoint *checkpoint)
+bool resnet_recognises(const struct checkpoint *checkpoint, struct bgd_err *why)
 {
-    return has(checkpoint, "conv1.weight") && has(checkpoint, "bn1.running_mean") && has(checkpoint, "layer1.0.conv1.weight") &&
-           has(checkpoint, "layer4.0.conv1.weight") && has(checkpoint, "fc.weight");
+    return checkpoint_has(checkpoint, "conv1.weight", why) && checkpoint_has(checkpoint, "bn1.running_mean", why) &&
+           checkpoint_has(checkpoint, "layer1.0.conv1.weight", why) &&
+           checkpoint_has(checkpoint, "layer4.0.conv1.weight", why) && checkpoint_has(checkpoint, "fc.weight", why);
 }
 
 /* CONV + NORM as one conv op named CONV, with a square kernel and the pad that keeps it centred. */

@@ -12,8 +12,8 @@
 #include "checkpoint.h"
 #include "graph.h"
 
-/* True if the checkpoint has the keys that only this family has. */
-bool resnet_recognises(const struct checkpoint *checkpoint);
+/* Whether the checkpoint has the keys that only this family has; `why` names the first that it lacks. */
+bool resnet_recognises(const struct checkpoint *checkpoint, struct bgd_err *why);
 
 /* Adds the whole network, input included, to `graph`, with the one output "logits"; names it in `arch` ("resnet18"). Marks what
  * it reads as used. Returns the logits' value; errors stick to the graph. */

@@ -1,5 +1,6 @@
 #include "tracer.h"
 
+#include "../err.h"
 #include "fold.h"
 
 #include <math.h>
@@ -61,10 +62,15 @@ static const char *encoder_of(const struct checkpoint *checkpoint)
                                                           : NULL;
 }
 
-bool tracer_recognises(const struct checkpoint *checkpoint)
+bool tracer_recognises(const struct checkpoint *checkpoint, struct bgd_err *why)
 {
-    return encoder_of(checkpoint) && has(checkpoint, "rfb2.conv_cat.conv.weight") &&
-           has(checkpoint, "agg.UAM.channel_q.weight") && has(checkpoint, "ObjectAttention1.conv1.conv.weight");
+    if (!encoder_of(checkpoint)) {
+        err_set(why, BGD_UNSUPPORTED, "no model._conv_stem.weight or encoder._conv_stem.weight");
+        return false;
+    }
+    return checkpoint_has(checkpoint, "rfb2.conv_cat.conv.weight", why) &&
+           checkpoint_has(checkpoint, "agg.UAM.channel_q.weight", why) &&
+           checkpoint_has(checkpoint, "ObjectAttention1.conv1.conv.weight", why);
 }
 
 /* The output channels of the encoder's block `index`, 0 if there is none. */

@@ -16,8 +16,8 @@
 #include "checkpoint.h"
 #include "graph.h"
 
-/* True if the checkpoint has the keys that only this family has. */
-bool tracer_recognises(const struct checkpoint *checkpoint);
+/* Whether the checkpoint has the keys that only this family has; `why` names the first that it lacks. */
+bool tracer_recognises(const struct checkpoint *checkpoint, struct bgd_err *why);
 
 /* Which of TE0 to TE7 the shapes say, or -1. */
 int tracer_arch(const struct checkpoint *checkpoint);

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Measures a checkpoint on made cards of unseen products, and on real pictures that nobody trained on.
 
-    evaluate.py --data DIR --model resnet18-60x80.pth --made cards-validation.npz [--mistakes FILE.png]
-    evaluate.py --data DIR --model resnet18-60x80-cutout4-photo.pth --made cutouts-validation-photo.npz
+    evaluate.py --data DIR --model resnet18-60x80.pth --made cards-validation.npz
+    evaluate.py --data DIR --model resnet18-60x80-cutout4-photo.pth --made cutouts-validation-photo-60x80.npz
                 --input cutout4 --order photo --segmenter tracer-te0.pth
 
-Real pictures: clean photos of the held-out shops as they are, against real cards with text, colours, props and collages
-(defective, but not labelled by reason: so accuracy, cross-entropy and AUC of "defective" alone). Beside them, the floor: a
-card is called defective when more than 10 % of the frame's border is below 235.
+What PyTorch, Pillow and every pixel give: to hold `bgdet eval` against, on the same pictures (labelled.py). Of the real ones
+accuracy, cross-entropy and AUC of "defective" alone. Beside them, the floor: a card is called defective when more than 10 % of
+the frame's border is below 235.
 """
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from cutouts import INPUTS, ORDERS, classifier_input, inverted, segmenter_view
-from synth import DEFECTS, HELD_OUT_REPOS, SEGMENTER_SIZE, SIZE, flatten, read_index
+from labelled import real_rows
+from networks import SMALLEST, classifier
+from synth import DEFECTS, SEGMENTER_SIZE, SIZE, flatten
 from tracer import MEAN, STD, Tracer, load_tracer
-
-REAL_DEFECTIVE = {"real_card_defective", "ai_composed_card"}
 
 
 def to_input(cards: np.ndarray) -> torch.Tensor:
@@ -32,13 +31,6 @@ def to_input(cards: np.ndarray) -> torch.Tensor:
     values = torch.from_numpy(np.ascontiguousarray(cards)).permute(0, 3, 1, 2).float() / 255
     values[:, :3] = (values[:, :3] - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     return values
-
-
-def fresh_classifier(channels: int) -> torch.nn.Module:
-    model = torchvision.models.resnet18(num_classes=1 + len(DEFECTS))
-    if channels != 3:
-        model.conv1 = torch.nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    return model
 
 
 @torch.no_grad()
@@ -71,18 +63,12 @@ def measure_made(model: torch.nn.Module, cards: np.ndarray, labels: np.ndarray) 
     return result
 
 
-def real_rows(data: Path) -> list[tuple[Path, int, str]]:
-    """Path, defective, group. Defective cards are of every shop; none of them is ever trained on."""
-    rows = []
-    for row in read_index(data):
-        if row["kind"] == "clean" and row["source_repo"] in HELD_OUT_REPOS and row["file"].startswith("clean/"):
-            rows.append((data / row["file"], 0, row["file"].split("/")[1]))
-        elif row["kind"] in REAL_DEFECTIVE:
-            rows.append((data / row["file"], 1, "cards"))
-    return rows
+def size_of(network: str) -> tuple[int, int]:
+    """Width x height of the cards that a network sees."""
+    return SMALLEST.get(network, SIZE)
 
 
-def picture(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
+def picture(path: Path, size: tuple[int, int]) -> np.ndarray:
     image = Image.open(path)
     image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
     return np.asarray(image.resize(size, Image.BILINEAR))
@@ -91,22 +77,23 @@ def picture(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
 def cut_out(paths: list[Path], cards: np.ndarray, segmenter: Tracer, order: str) -> np.ndarray:
     """The alphas of the pictures whose thumbnails are `cards`."""
     views = [segmenter_view(card, picture(path, SEGMENTER_SIZE), order) for path, card in zip(paths, cards)]
-    return inverted(segmenter, np.stack(views))
+    return inverted(segmenter, np.stack(views), cards.shape[2:0:-1])
 
 
 def border_rule(cards: np.ndarray) -> np.ndarray:
     """1 where more than 10 % of the border's pixels have a channel below 235."""
-    border = np.ones((SIZE[1], SIZE[0]), bool)
+    border = np.ones(cards.shape[1:3], bool)
     border[1:-1, 1:-1] = False
     return (cards[:, border].min(axis=2) < 235).mean(axis=1) > 0.10
 
 
 def measure_real(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, object]:
     rows = real_rows(args.data)
-    cards = np.stack([picture(path) for path, _, _ in rows])
-    alphas = cut_out([path for path, _, _ in rows], cards, load_tracer(args.segmenter), args.order) if args.segmenter else None
-    truth = np.array([defective for _, defective, _ in rows])
-    group = np.array([g for _, _, g in rows])
+    paths = [args.data / row[0] for row in rows]
+    cards = np.stack([picture(path, size_of(args.network)) for path in paths])
+    alphas = cut_out(paths, cards, load_tracer(args.segmenter), args.order) if args.segmenter else None
+    truth = np.array([1 - row[1] for row in rows])
+    group = np.array([row[-1] for row in rows])
     given = classifier_input(args.input, cards, alphas)
     p = scores(model, given)[:, 0]
     balanced = np.mean([((p >= 0.5) == truth)[truth == k].mean() for k in (0, 1)])
@@ -114,20 +101,7 @@ def measure_real(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, 
               "correct_per_group": {g: f"{int(((p >= 0.5) == truth)[group == g].sum())} of {int((group == g).sum())}"
                                     for g in sorted(set(group))},
               "border_rule_accuracy": round(float((border_rule(cards) == truth).mean()), 4)}
-    if args.mistakes:
-        draw_mistakes(given[..., :3], truth, p, args.mistakes)
     return result
-
-
-def draw_mistakes(cards: np.ndarray, truth: np.ndarray, p: np.ndarray, path: Path) -> None:
-    """The worst hundred, as the network saw them, with what they are and P(defective)."""
-    wrong = [i for i in np.argsort(-np.abs(p - truth)) if (p[i] >= 0.5) != truth[i]][:100]
-    image = Image.new("RGB", (20 * 66, max(1, -(-len(wrong) // 20)) * 100), (200, 200, 200))
-    for place, i in enumerate(wrong):
-        x, y = place % 20 * 66 + 3, place // 20 * 100 + 3
-        image.paste(Image.fromarray(cards[i]), (x, y))
-        ImageDraw.Draw(image).text((x, y + 82), f"{'def' if truth[i] else 'clean'} {p[i]:.2f}", fill=(0, 0, 0))
-    image.save(path)
 
 
 def main() -> None:
@@ -135,14 +109,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--made", type=Path, required=True)
-    parser.add_argument("--mistakes", type=Path)
     parser.add_argument("--input", choices=INPUTS, default="card")
     parser.add_argument("--order", choices=ORDERS, default="photo")
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--segmenter", type=Path, help="needed unless the input is the whole card")
     args = parser.parse_args()
     if (args.input == "card") != (args.segmenter is None):
         parser.error("--segmenter goes with --input cutout3 or cutout4")
-    model = fresh_classifier(INPUTS[args.input])
+    model = classifier(args.network, INPUTS[args.input], 1 + len(DEFECTS), args.width)
     model.load_state_dict(torch.load(args.model, map_location="cpu"))
     model.eval()
     with np.load(args.made) as made:

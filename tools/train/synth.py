@@ -50,6 +50,20 @@ class Product:
     render: bool  # drawn, not photographed
 
 
+@dataclass
+class Card:
+    """A card as composed, before it is published as a file."""
+
+    image: Image.Image
+    mask: Image.Image  # of its main object: L, 255 inside, soft at the edges
+    defects: set[str]
+    group: str  # the main object's
+
+    def labels(self) -> np.ndarray:
+        """Six: defective, then DEFECTS."""
+        return np.array([bool(self.defects)] + [d in self.defects for d in DEFECTS], np.uint8)
+
+
 def read_index(data: Path) -> list[dict[str, str]]:
     with open(data / "INDEX.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -124,14 +138,16 @@ class Synth:
 
     def views(self, index: int, *sizes: tuple[int, int]) -> tuple[list[np.ndarray], Image.Image, np.ndarray]:
         """One card as the engine would see it at each of the sizes, the mask as composed, and the labels."""
-        rng = np.random.default_rng((self.seed, index))
-        image, mask, defects = self.compose(rng)
-        published = publish(rng, image)
-        labels = np.array([bool(defects)] + [d in defects for d in DEFECTS], np.uint8)
-        return [published.view(size) for size in sizes], mask, labels
+        card, published = self.published(index)
+        return [published.view(size) for size in sizes], card.mask, card.labels()
 
-    def compose(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, set[str]]:
-        """The card, the mask of its main object (L, 255 inside, soft at the edges) and its defects."""
+    def published(self, index: int) -> tuple[Card, Published]:
+        """Card `index` as composed, and as the file that a shop would have."""
+        rng = np.random.default_rng((self.seed, index))
+        card = self.compose(rng)
+        return card, publish(rng, card.image)
+
+    def compose(self, rng: np.random.Generator) -> Card:
         defects: set[str] = set()
         if rng.random() < 0.55:
             count = rng.choice([1, 2, 3], p=[0.72, 0.22, 0.06])
@@ -151,7 +167,7 @@ class Synth:
             image, mask = ImageOps.mirror(image), ImageOps.mirror(mask)
         if "text" in defects:
             write_text(rng, image, mask)
-        return image, mask, defects
+        return Card(image, mask, defects, product.group)
 
     def pick(self, rng: np.random.Generator, whole: bool = False) -> Product:
         while True:
@@ -467,16 +483,15 @@ def sheet(synth: Synth, count: int) -> Image.Image:
     columns, cell = 6, (335, 230)
     result = Image.new("RGB", (columns * cell[0], -(-count // columns) * cell[1]), (215, 215, 215))
     for i in range(count):
-        rng = np.random.default_rng((synth.seed, i))
-        image, mask, defects = synth.compose(rng)
-        small = Image.fromarray(publish(rng, image).view(SIZE))
+        card, published = synth.published(i)
+        image, mask, small = card.image, card.mask, Image.fromarray(published.view(SIZE))
         x, y = i % columns * cell[0], i // columns * cell[1]
         image.thumbnail((130, 190))
         mask.thumbnail((130, 190))
         result.paste(image, (x + 4, y + 4))
         result.paste(mask, (x + 138, y + 4))
         result.paste(small, (x + 272, y + 4))
-        ImageDraw.Draw(result).text((x + 4, y + 200), ", ".join(sorted(defects)) or "clean", fill=(0, 0, 0))
+        ImageDraw.Draw(result).text((x + 4, y + 200), ", ".join(sorted(card.defects)) or "clean", fill=(0, 0, 0))
     return result
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""Makes the cards, trains ResNet-18 on their thumbnails, and measures it on cards of products it has never seen.
+"""Makes the cards, trains a classifier on their thumbnails, and measures it on cards of products it has never seen.
 
-    train.py --data DIR --out DIR        resnet18-60x80.pth (torchvision's keys), metrics.json, cards-*.npz (the cache)
-    train.py --data DIR --out DIR --input cutout4 --order photo
-                                         resnet18-60x80-cutout4-photo.pth and metrics-cutout4-photo.json
+    train.py --data DIR --out DIR        resnet18-60x80.pth (torchvision's keys), its .json of metrics, cards-*.npz (the cache)
+    train.py --data DIR --out DIR --input cutout4 --order photo --network vgg16_bn --width 0.5
+                                         vgg16_bn-w0.5-60x80-cutout4-photo.pth and .json
 
 The first judges the whole card. The second judges what the segmenter left of the same cards, which cutouts.py must have put
 into the same --out: composited on white (cutout3), or the card with the inverted mask as its fourth channel (cutout4).
+--network takes the names of networks.py; all are trained by one recipe.
 
 The same seed gives the same cards; the weights also depend on the number of threads, as sums are split among them.
 """
@@ -21,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cutouts import INPUTS, ORDERS, classifier_input
-from evaluate import fresh_classifier, measure_made, to_input
-from synth import DEFECTS, Synth, load
+from cutouts import INPUTS, ORDERS, cache_name, classifier_input
+from evaluate import measure_made, to_input
+from networks import SMALLEST, classifier
+from synth import DEFECTS, SIZE, Synth, load
 from tracer import MEAN, STD
 
 LABELS = ("defective", *DEFECTS)
@@ -75,14 +77,12 @@ def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return batch
 
 
-def train(cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpoint: Path) -> torch.nn.Module:
-    torch.manual_seed(seed)
+def train(model: torch.nn.Module, cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpoint: Path) -> None:
     generator = torch.Generator().manual_seed(seed)
-    model = fresh_classifier(cards.shape[3])
     batch_size = 64
     steps = len(cards) // batch_size
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=epochs * steps, pct_start=0.25)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=epochs * steps, pct_start=0.25)
     targets = torch.from_numpy(labels.astype(np.float32))
     start = time.time()
     for epoch in range(epochs):
@@ -94,6 +94,7 @@ def train(cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpo
             loss = torch.nn.functional.binary_cross_entropy_with_logits(model(batch), targets[chosen] * 0.98 + 0.01)
             optimizer.zero_grad()
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             total += loss.item()
@@ -102,7 +103,7 @@ def train(cards: np.ndarray, labels: np.ndarray, epochs: int, seed: int, checkpo
                 print(f"  epoch {epoch + 1}/{epochs}, step {step + 1}/{steps}, loss {total / (step + 1):.4f}, "
                       f"{(time.time() - start) * (1 / done - 1) / 60:.0f} min left", flush=True)
         torch.save(model.state_dict(), checkpoint)
-    return model.eval()
+    model.eval()
 
 
 def main() -> None:
@@ -114,24 +115,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--input", choices=INPUTS, default="card")
     parser.add_argument("--order", choices=ORDERS, default="photo", help="what the segmenter saw")
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--width", type=float, default=1.0, help="scales the network's channels")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    size = SMALLEST.get(args.network, SIZE)
+    name = f"{args.network}{f'-w{args.width:g}' if args.width != 1 else ''}-{size[0]}x{size[1]}"
 
     if args.input == "card":
-        suffix = ""
+        if size != SIZE:
+            parser.error(f"{args.network} takes cut-outs of {size[0]}x{size[1]} only")
         cards, labels = make_cards(args.data, args.cards, args.seed, False, args.out / "cards-train.npz")
         made, made_labels = make_cards(args.data, 2000, args.seed + 1, True, args.out / "cards-validation.npz")
     else:
-        suffix = f"-{args.input}-{args.order}"
-        cards, labels = load_cutouts(args.cards, args.input, args.out / f"cutouts-train-{args.order}.npz")
-        made, made_labels = load_cutouts(2000, args.input, args.out / f"cutouts-validation-{args.order}.npz")
-    checkpoint = args.out / f"resnet18-60x80{suffix}.pth"
-    model = train(cards, labels, args.epochs, args.seed, checkpoint)
-    metrics = {"input": args.input, "order": args.order, "cards": args.cards, "epochs": args.epochs, "seed": args.seed,
-               "made": measure_made(model, made, made_labels)}
-    (args.out / f"metrics{suffix}.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        name += f"-{args.input}-{args.order}"
+        cards, labels = load_cutouts(args.cards, args.input, args.out / cache_name("train", args.order, size))
+        made, made_labels = load_cutouts(2000, args.input, args.out / cache_name("validation", args.order, size))
+    torch.manual_seed(args.seed)
+    model = classifier(args.network, cards.shape[3], len(LABELS), args.width)
+    checkpoint = args.out / f"{name}.pth"
+    train(model, cards, labels, args.epochs, args.seed, checkpoint)
+    metrics = {"network": args.network, "width": args.width, "input": args.input, "order": args.order, "cards": args.cards,
+               "epochs": args.epochs, "seed": args.seed, "made": measure_made(model, made, made_labels)}
+    checkpoint.with_suffix(".json").write_text(json.dumps(metrics, indent=2) + "\n")
     print(json.dumps(metrics["made"], indent=2))
-    print(f"{checkpoint}: now evaluate.py tells how it does on real cards")
+    print(f"{checkpoint}: now convert it, and `bgdet eval` tells how it does on real cards")
 
 
 if __name__ == "__main__":
