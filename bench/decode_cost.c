@@ -41,7 +41,7 @@ static void add(struct cost *cost, double pixels, const struct bgd_result *a, co
 {
     double score = fabs((double)(a->score - b->score));
     cost->pictures++;
-    cost->flips += a->defective != b->defective;
+    cost->flips += a->verdict != b->verdict;
     cost->pixels += pixels;
     cost->pixels_most = fmax(cost->pixels_most, pixels);
     cost->score += score;

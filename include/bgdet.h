@@ -143,10 +143,16 @@ enum bgd_reason { BGD_TEXT, BGD_NOT_WHITE, BGD_EXTRA_OBJECTS, BGD_CROPPED, BGD_D
 /* "text", "not_white", "extra_objects", "cropped", "duplicates". */
 const char *bgd_reason_name(enum bgd_reason reason);
 
+/* A model may have a band of P(defective) in which a person is to look (bgdet_format.h, "review"). */
+enum bgd_verdict { BGD_CLEAN, BGD_REVIEW, BGD_DEFECTIVE, BGD_VERDICTS };
+
+/* "clean", "review", "defective". */
+const char *bgd_verdict_name(enum bgd_verdict verdict);
+
 struct bgd_result {
-    bool defective;             /* score >= the model's threshold for "defective" */
-    float score;                /* P(defective), 0..1 */
-    float reasons[BGD_REASONS]; /* P(reason), 0..1; NAN for a reason that the model does not know */
+    enum bgd_verdict verdict;   /* review if score lies in the model's band; else defective from its threshold on */
+    float score;                /* P(defective), 0..1, calibrated if the model is */
+    float reasons[BGD_REASONS]; /* P(reason), likewise; NAN for a reason that the model does not know */
     bool holds[BGD_REASONS];    /* reasons[i] >= the model's threshold for it */
 };
 
@@ -156,15 +162,16 @@ struct bgd_engine; /* a pipeline made ready on a device */
 enum bgd_precision {
     BGD_PRECISION_AUTO, /* f16 on CUDA, f32 on a CPU */
     BGD_PRECISION_F32,
-    BGD_PRECISION_F16,  /* CUDA only; so is bf16 */
+    BGD_PRECISION_F16, /* CUDA only; so is bf16 */
     BGD_PRECISION_BF16,
 };
 
 struct bgd_engine_options {
     const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
     enum bgd_precision precision;
-    uint32_t batch; /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
-    uint32_t lanes; /* calls that may run at the same time, at the most; 0: 1 */
+    uint32_t batch;    /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
+    uint32_t lanes;    /* calls that may run at the same time, at the most; 0: 1 */
+    bool uncalibrated; /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
 };
 
 /*
@@ -181,8 +188,8 @@ uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per 
 bool bgd_engine_halved(const struct bgd_engine *engine);        /* the batch, since the device's memory holds no more */
 /* Why a faster device of this build was not taken: one line. "" if none was passed over. */
 const char *bgd_engine_passed_over(const struct bgd_engine *engine);
-uint32_t bgd_engine_width(const struct bgd_engine *engine);     /* the largest size that pictures are shrunk to, */
-uint32_t bgd_engine_height(const struct bgd_engine *engine);    /* for bgd_image_decode */
+uint32_t bgd_engine_width(const struct bgd_engine *engine);  /* the largest size that pictures are shrunk to, */
+uint32_t bgd_engine_height(const struct bgd_engine *engine); /* for bgd_image_decode */
 
 /*
  * Scores `n` <= batch pictures into `results`, in order. A picture's result depends on that picture alone: not

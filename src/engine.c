@@ -32,6 +32,7 @@ struct bgd_engine {
     struct lane *lanes; /* those behind the first share its weights */
     uint32_t batch;
     bool halved;
+    bool uncalibrated;
     uint32_t scores_output;
     uint32_t defective;       /* label index */
     int reasons[BGD_REASONS]; /* label index, or -1 */
@@ -42,6 +43,13 @@ const char *bgd_reason_name(enum bgd_reason reason)
     static const char *const names[] = {"text", "not_white", "extra_objects", "cropped", "duplicates"};
     assert((size_t)reason < BGD_REASONS);
     return names[reason];
+}
+
+const char *bgd_verdict_name(enum bgd_verdict verdict)
+{
+    static const char *const names[] = {"clean", "review", "defective"};
+    assert((size_t)verdict < BGD_VERDICTS);
+    return names[verdict];
 }
 
 static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
@@ -147,6 +155,7 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
         return err_set(err, BGD_MEMORY, "out of memory");
     engine->pipeline = pipeline;
     engine->batch = options->batch;
+    engine->uncalibrated = options->uncalibrated;
     if (find_labels(engine, err) ||
         backend_open(options->device, options->precision, &engine->backend, &engine->device, &engine->passed_over, err)) {
         bgd_engine_close(engine);
@@ -276,6 +285,13 @@ static int classify(const struct bgd_engine *engine, struct lane *lane, const st
                : 0;
 }
 
+/* P of a label: its score, calibrated if the model is. */
+static float label_p(const struct bgd_engine *engine, const float *scores, int label)
+{
+    const struct calibration *calibrations = engine->pipeline->classifier->meta.calibrations;
+    return calibrations && !engine->uncalibrated ? calibration_apply(calibrations[label], scores[label]) : scores[label];
+}
+
 static int judge(const struct bgd_engine *engine, const float *scores, struct bgd_result *result, struct bgd_err *err)
 {
     const struct meta *meta = &engine->pipeline->classifier->meta;
@@ -283,12 +299,12 @@ static int judge(const struct bgd_engine *engine, const float *scores, struct bg
         if (!(scores[i] >= 0)) /* weights that overflow: "not defective" would be a lie */
             return err_set(err, BGD_DAMAGED, "the model computes %g as the score of \"%s\"", (double)scores[i],
                            meta->labels[i]);
-    result->score = scores[engine->defective];
-    result->defective = result->score >= meta->thresholds[engine->defective];
+    result->score = label_p(engine, scores, (int)engine->defective);
+    result->verdict = meta_verdict(meta, engine->defective, result->score);
     for (int i = 0; i < BGD_REASONS; i++) {
         int label = engine->reasons[i];
-        result->reasons[i] = label < 0 ? NAN : scores[label];
-        result->holds[i] = label >= 0 && scores[label] >= meta->thresholds[label];
+        result->reasons[i] = label < 0 ? NAN : label_p(engine, scores, label);
+        result->holds[i] = label >= 0 && result->reasons[i] >= meta->thresholds[label];
     }
     return 0;
 }

@@ -122,13 +122,73 @@ static int get_thresholds(const cJSON *root, struct meta *meta, struct bgd_err *
     return 0;
 }
 
+static int get_number(const cJSON *object, const char *key, double least, double most, float *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= least) || !(item->valuedouble <= most))
+        return -1;
+    *out = (float)item->valuedouble;
+    return 0;
+}
+
+static int get_calibration(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "calibration"), *item;
+    if (!object)
+        return 0;
+    if (!cJSON_IsObject(object))
+        return err_set(err, BGD_DAMAGED, "metadata: \"calibration\" is not an object");
+    meta->calibrations = malloc(meta->n_labels * sizeof *meta->calibrations);
+    if (!meta->calibrations)
+        return err_set(err, BGD_MEMORY, "metadata: out of memory");
+    for (uint32_t i = 0; i < meta->n_labels; i++)
+        meta->calibrations[i] = CALIBRATION_NONE;
+    bool given[META_LABELS_MAX] = {0};
+    cJSON_ArrayForEach(item, object)
+    {
+        int label = meta_label(meta, item->string);
+        if (label < 0 || given[label])
+            return err_set(err, BGD_DAMAGED, "metadata: calibration \"%s\" %s", item->string,
+                           label < 0 ? "is of no label" : "stands twice");
+        struct calibration *calibration = &meta->calibrations[label];
+        if (get_number(item, "slope", CALIBRATION_SLOPE_LEAST, CALIBRATION_SLOPE_MOST, &calibration->slope) ||
+            get_number(item, "offset", -CALIBRATION_OFFSET_MOST, CALIBRATION_OFFSET_MOST, &calibration->offset))
+            return err_set(err, BGD_DAMAGED,
+                           "metadata: calibration \"%s\" has no \"slope\" of %g..%g and \"offset\" of -%g..%g", item->string,
+                           CALIBRATION_SLOPE_LEAST, CALIBRATION_SLOPE_MOST, CALIBRATION_OFFSET_MOST, CALIBRATION_OFFSET_MOST);
+        given[label] = true;
+    }
+    return 0;
+}
+
+static int get_review(const cJSON *root, struct meta *meta, struct bgd_err *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "review");
+    if (!array)
+        return 0;
+    const cJSON *lo = cJSON_GetArrayItem(array, 0), *hi = cJSON_GetArrayItem(array, 1);
+    int defective = meta_label(meta, "defective");
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != 2 || !cJSON_IsNumber(lo) || !cJSON_IsNumber(hi) ||
+        !(lo->valuedouble >= 0) || !((float)lo->valuedouble < (float)hi->valuedouble) || !(hi->valuedouble <= 1))
+        return err_set(err, BGD_DAMAGED, "metadata: \"review\" is not [lo, hi] with 0 <= lo < hi <= 1");
+    meta->review[0] = (float)lo->valuedouble;
+    meta->review[1] = (float)hi->valuedouble;
+    if (defective < 0 || meta->thresholds[defective] < meta->review[0] || meta->thresholds[defective] > meta->review[1])
+        return err_set(err, BGD_DAMAGED, "metadata: \"review\" %g..%g does not hold the threshold of \"defective\"",
+                       (double)meta->review[0], (double)meta->review[1]);
+    return 0;
+}
+
 static int get_classifier(const cJSON *root, struct meta *meta, struct bgd_err *err)
 {
     if (get_string(root, "head", &meta->head, err))
         return err->code;
     if (strcmp(meta->head, "softmax") != 0 && strcmp(meta->head, "sigmoid") != 0)
         return err_set(err, BGD_DAMAGED, "metadata: head \"%s\", expected \"softmax\" or \"sigmoid\"", meta->head);
-    return get_labels(root, meta, err) || get_thresholds(root, meta, err) ? err->code : 0;
+    return get_labels(root, meta, err) || get_thresholds(root, meta, err) || get_calibration(root, meta, err) ||
+                   get_review(root, meta, err)
+               ? err->code
+               : 0;
 }
 
 static const char *const kinds[] = {"network", "classifier", "segmenter"};
@@ -226,6 +286,15 @@ static void add_classifier(cJSON *root, const struct meta *meta)
         cJSON_AddItemToArray(labels, cJSON_CreateString(meta->labels[i]));
         cJSON_AddItemToObject(thresholds, meta->labels[i], short_number(meta->thresholds[i]));
     }
+    cJSON *calibration = meta->calibrations ? cJSON_AddObjectToObject(root, "calibration") : NULL;
+    for (uint32_t i = 0; i < meta->n_labels && calibration; i++) {
+        cJSON *item = cJSON_AddObjectToObject(calibration, meta->labels[i]);
+        cJSON_AddItemToObject(item, "slope", short_number(meta->calibrations[i].slope));
+        cJSON_AddItemToObject(item, "offset", short_number(meta->calibrations[i].offset));
+    }
+    cJSON *review = meta->review[1] > 0 ? cJSON_AddArrayToObject(root, "review") : NULL;
+    for (int i = 0; i < 2 && review; i++)
+        cJSON_AddItemToArray(review, short_number(meta->review[i]));
 }
 
 static void add_input(cJSON *root, const struct meta *meta)
@@ -262,6 +331,7 @@ void meta_free(struct meta *meta)
         free(meta->labels[i]);
     free(meta->labels);
     free(meta->thresholds);
+    free(meta->calibrations);
     free(meta->arch);
     free(meta->head);
     free(meta->provenance);
@@ -274,4 +344,11 @@ int meta_label(const struct meta *meta, const char *label)
         if (strcmp(meta->labels[i], label) == 0)
             return (int)i;
     return -1;
+}
+
+enum bgd_verdict meta_verdict(const struct meta *meta, uint32_t defective, float p)
+{
+    if (p >= meta->review[0] && p < meta->review[1])
+        return BGD_REVIEW;
+    return p >= meta->thresholds[defective] ? BGD_DEFECTIVE : BGD_CLEAN;
 }

@@ -2,6 +2,7 @@
 #ifndef BGD_META_H
 #define BGD_META_H
 
+#include "calibration.h"
 #include "feed.h"
 
 #define META_LABELS_MAX 1000
@@ -20,10 +21,12 @@ struct meta {
     enum meta_kind kind;
     struct feed_spec input; /* of a classifier or segmenter: how a picture becomes value 0 */
     /* What follows is a classifier's. */
-    char *head;        /* "softmax" or "sigmoid" */
-    char **labels;     /* n_labels of them, unique */
-    float *thresholds; /* n_labels, 0..1 */
+    char *head;                       /* "softmax" or "sigmoid" */
+    char **labels;                    /* n_labels of them, unique */
+    float *thresholds;                /* n_labels, 0..1 */
+    struct calibration *calibrations; /* n_labels; NULL: none */
     uint32_t n_labels;
+    float review[2];  /* lo, hi: P(defective) between them is for a person to judge; both 0: there is no such band */
     char *provenance; /* of all: JSON object as text, "{}" if absent */
 };
 
@@ -39,6 +42,9 @@ void meta_free(struct meta *meta);
 
 /* The index of a label, or -1. */
 int meta_label(const struct meta *meta, const char *label);
+
+/* What the label "defective", of that index, makes of its P. */
+enum bgd_verdict meta_verdict(const struct meta *meta, uint32_t defective, float p);
 
 /* True for UTF-8 without control bytes: what may be shown to people and written to rows. */
 bool meta_is_text(const char *text);

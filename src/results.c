@@ -176,7 +176,7 @@ static void put_csv(FILE *file, const char *text)
 
 static const char *verdict(const struct flow_row *row)
 {
-    return row->result.defective ? "defective" : "clean";
+    return bgd_verdict_name(row->result.verdict);
 }
 
 static void put_jsonl(const struct results *results, const struct flow_row *row)
@@ -229,7 +229,7 @@ static void put_csv_row(const struct results *results, const struct flow_row *ro
 
 #define REASONS_TEXT 128
 
-/* "text 97 %, not white 81 %": those that hold, the strongest first; of a defective card at least the strongest. */
+/* "text 97 %, not white 81 %": those that hold, the strongest first; of a card that is not clean at least the strongest. */
 static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
 {
     bool listed[BGD_REASONS] = {false};
@@ -241,7 +241,7 @@ static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
             if (!listed[i] && !isnan(row->result.reasons[i]) &&
                 (best < 0 || row->result.reasons[i] > row->result.reasons[best]))
                 best = i;
-        if (best < 0 || (!row->result.holds[best] && (n > 0 || !row->result.defective)))
+        if (best < 0 || (!row->result.holds[best] && (n > 0 || row->result.verdict == BGD_CLEAN)))
             return;
         listed[best] = true;
         int put = snprintf(text + used, REASONS_TEXT - used, "%s%s %.0f %%", n ? ", " : "",
@@ -267,7 +267,8 @@ static void put_name(FILE *file, const char *text)
 static void put_table_row(const struct results *results, const struct flow_row *row)
 {
     char reasons[REASONS_TEXT] = "";
-    const char *colour = row->code ? "\033[33m" : row->result.defective ? "\033[31m" : "\033[32m";
+    static const char *const colours[] = {[BGD_CLEAN] = "\033[32m", [BGD_REVIEW] = "\033[36m", [BGD_DEFECTIVE] = "\033[31m"};
+    const char *colour = row->code ? "\033[33m" : colours[row->result.verdict];
     FILE *file = results->file;
     if (results->options.colour)
         fputs(colour, file);
@@ -294,7 +295,7 @@ static void count(struct results_counts *counts, const struct flow_row *row)
         counts->errors++;
         return;
     }
-    (*(row->result.defective ? &counts->defective : &counts->clean))++;
+    counts->verdicts[row->result.verdict]++;
     for (int i = 0; i < BGD_REASONS; i++)
         counts->reasons[i] += row->result.holds[i];
 }

@@ -5,7 +5,7 @@
  *   "id"      the name as it was given. Bytes that are not UTF-8 are written as lone surrogates \udc80..\udcff, which
  *             Python's os.fsencode and others turn back (PEP 383): no name is lost
  *   "status"  "ok" or "error"
- *   "verdict" "clean" or "defective"; "score" P(defective); "reasons" {name: P} of those that the model knows;
+ *   "verdict" "clean", "defective", or "review" where the model has a band for it; "score" P(defective); "reasons" {name: P} of those that the model knows;
  *   "width", "height", "format" of the picture                                                   (these six: if ok)
  *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
  *   "model"   the pipeline's hash (bgd_pipeline_hash); a classifier's own, as `inspect` shows it, if it stands alone
@@ -29,7 +29,7 @@ struct results_options {
 };
 
 struct results_counts {
-    uint64_t rows, clean, defective, errors;
+    uint64_t rows, verdicts[BGD_VERDICTS], errors;
     uint64_t reasons[BGD_REASONS]; /* rows for which the reason holds */
     uint64_t safe;                 /* rows that have left the program's buffer: those that stand if the run ends here */
 };

@@ -159,6 +159,7 @@ enum colour { /* 0xrrggbb */
               TRACK = 0xeceff2,
               BAR = 0xa9b2be,
               GREEN = 0x1b7f4d,
+              AMBER = 0xa15c00,
               RED = 0xc92a37,
               GREY = 0x77808d,
 };
@@ -407,10 +408,10 @@ static void draw_thumbs(struct canvas *canvas, int x, int y, const struct card *
 static void draw_band(struct canvas *canvas, int x, int y, const struct card *card)
 {
     const struct bgd_result *result = &card->result;
-    enum colour colour = card->error ? GREY : result->defective ? RED : GREEN;
-    fill(canvas, x, y, INNER, BAND, 6, colour);
+    static const enum colour colours[] = {[BGD_CLEAN] = GREEN, [BGD_REVIEW] = AMBER, [BGD_DEFECTIVE] = RED};
+    fill(canvas, x, y, INNER, BAND, 6, card->error ? GREY : colours[result->verdict]);
     int text_top = y + (BAND - font_bold.height) / 2;
-    draw_text(canvas, &font_bold, x + 10, text_top, PANEL, card->error ? "error" : result->defective ? "defective" : "clean");
+    draw_text(canvas, &font_bold, x + 10, text_top, PANEL, card->error ? "error" : bgd_verdict_name(result->verdict));
     if (card->error)
         return;
     char score[8];
@@ -457,14 +458,16 @@ static void draw_card(struct canvas *canvas, int x, int y, const struct sheet *s
 
 static void draw_header(struct canvas *canvas, const struct sheet *sheet, int columns)
 {
-    uint32_t clean = 0, defective = 0, errors = 0;
+    uint32_t verdicts[BGD_VERDICTS] = {0}, errors = 0;
     for (uint32_t i = 0; i < sheet->n; i++) {
         const struct card *card = &sheet->cards[i];
-        ++*(card->error ? &errors : card->result.defective ? &defective : &clean);
+        ++*(card->error ? &errors : &verdicts[card->result.verdict]);
     }
     char line[96];
-    int used = snprintf(line, sizeof line, "%u %s, %u clean, %u defective", sheet->n, sheet->n == 1 ? "card" : "cards", clean,
-                        defective);
+    int used = snprintf(line, sizeof line, "%u %s, %u clean, %u defective", sheet->n, sheet->n == 1 ? "card" : "cards",
+                        verdicts[BGD_CLEAN], verdicts[BGD_DEFECTIVE]);
+    if (verdicts[BGD_REVIEW])
+        used += snprintf(line + used, sizeof line - (size_t)used, ", %u to review", verdicts[BGD_REVIEW]);
     if (errors)
         snprintf(line + used, sizeof line - (size_t)used, ", %u %s", errors, errors == 1 ? "error" : "errors");
     draw_text(canvas, &font_title, MARGIN, MARGIN - 6, INK, "Background Detector");

@@ -641,7 +641,7 @@ Test(cuda, a_batch_that_does_not_fit_is_halved)
         memset(halved, 0, sizeof halved);
         score_by_engine(c, 8, cases[i].batch, halved);
         for (uint32_t k = 0; k < BATCH; k++)
-            cr_expect(full[k].score == halved[k].score && full[k].defective == halved[k].defective,
+            cr_expect(full[k].score == halved[k].score && full[k].verdict == halved[k].verdict,
                       "batches of %u, picture %u: %g, not %g", cases[i].batch, k, (double)halved[k].score,
                       (double)full[k].score);
     }

@@ -63,7 +63,7 @@ static void check_cards(enum bgd_precision precision)
         sum += fabs((double)cpu_masks[i] - (double)gpu_masks[i]);
     cr_expect_leq(sum / CARDS / size, 2e-3, "masks differ by %g", sum / CARDS / size);
     for (uint32_t i = 0; i < CARDS; i++)
-        cr_expect(cpu[i].defective == gpu[i].defective && memcmp(cpu[i].holds, gpu[i].holds, sizeof cpu[i].holds) == 0,
+        cr_expect(cpu[i].verdict == gpu[i].verdict && memcmp(cpu[i].holds, gpu[i].holds, sizeof cpu[i].holds) == 0,
                   "card %u: score %g, on the CPU %g", i, (double)gpu[i].score, (double)cpu[i].score);
     for (uint32_t i = 0; i < CARDS; i++)
         bgd_image_free(&cards[i]);

@@ -95,7 +95,7 @@ static struct bgd_engine *open_engine(struct net net, const char *device, uint32
 
 static bool equal(const struct bgd_result *a, const struct bgd_result *b)
 {
-    return a->defective == b->defective && memcmp(&a->score, &b->score, sizeof a->score) == 0 &&
+    return a->verdict == b->verdict && memcmp(&a->score, &b->score, sizeof a->score) == 0 &&
            memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0;
 }
 
@@ -239,7 +239,7 @@ Test(engine, backends_agree_on_every_picture)
     for (uint32_t i = 0; i < N; i++) {
         cr_expect_float_eq(ref[i].score, onednn[i].score, 1e-5f, "picture %u",
                            i); /* logits within 4e-5, a sigmoid's slope is 1/4 */
-        cr_expect_eq(ref[i].defective, onednn[i].defective, "picture %u", i);
+        cr_expect_eq(ref[i].verdict, onednn[i].verdict, "picture %u", i);
     }
     free_images(&set);
     net_close(&net);
@@ -316,7 +316,7 @@ Test(engine, labels_and_thresholds_are_the_models_own)
         struct net net = make_net(3, &meta);
         struct bgd_engine *engine = open_engine(net, NULL, 1, 1);
         cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0);
-        cr_expect_eq(result.defective, !high, "score %g", (double)result.score);
+        cr_expect_eq(result.verdict, high ? BGD_CLEAN : BGD_DEFECTIVE, "score %g", (double)result.score);
         cr_expect(result.score > 0 && result.score < 1 && result.reasons[BGD_CROPPED] > 0);
         cr_expect(result.holds[BGD_CROPPED] == (high == 1) && !result.holds[BGD_TEXT]);
         cr_expect(isnan(result.reasons[BGD_TEXT]) && isnan(result.reasons[BGD_DUPLICATES]));
@@ -326,6 +326,59 @@ Test(engine, labels_and_thresholds_are_the_models_own)
         bgd_engine_close(engine);
         net_close(&net);
     }
+    free(image.rgb);
+}
+
+Test(engine, scores_and_reasons_are_calibrated_before_the_verdict_unless_told_not_to)
+{
+    static struct calibration calibrations[6] = {{1, 0}, {0.5f, 2}, {1, 0}, {1, 0}, {1, 0}, {1, 0}};
+    struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
+    struct net plain_net = make_net(3, &meta);
+    meta.calibrations = calibrations;
+    struct bgd_image image = make_image(1);
+    const struct bgd_image *order = &image;
+    struct bgd_err err = {0};
+    struct bgd_result plain, calibrated, raw;
+    struct bgd_engine *engine = open_engine(plain_net, NULL, 1, 1);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &plain, &err), 0);
+    bgd_engine_close(engine);
+    net_close(&plain_net);
+    /* An offset that takes the verdict to the other side. */
+    calibrations[0].offset = plain.verdict == BGD_DEFECTIVE ? -20 : 20;
+    struct net net = make_net(3, &meta);
+    engine = open_engine(net, NULL, 1, 1);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &calibrated, &err), 0);
+    cr_expect_eq(calibrated.score, calibration_apply(calibrations[0], plain.score));
+    cr_expect_neq(calibrated.verdict, plain.verdict);
+    cr_expect_eq(calibrated.reasons[BGD_TEXT], calibration_apply(calibrations[1], plain.reasons[BGD_TEXT]));
+    cr_expect_eq(calibrated.reasons[BGD_CROPPED], plain.reasons[BGD_CROPPED], "no calibration changes no bit");
+    bgd_engine_close(engine);
+
+    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .batch = 1, .uncalibrated = true};
+    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &raw, &err), 0);
+    cr_expect(raw.score == plain.score && memcmp(raw.reasons, plain.reasons, sizeof raw.reasons) == 0);
+    bgd_engine_close(engine);
+    net_close(&net);
+    free(image.rgb);
+}
+
+Test(engine, a_band_for_review_is_a_verdict_of_its_own)
+{
+    struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
+    meta.review[0] = 0.001f;
+    meta.review[1] = 0.999f;
+    struct net net = make_net(3, &meta);
+    struct bgd_image image = make_image(1);
+    const struct bgd_image *order = &image;
+    struct bgd_result result;
+    struct bgd_err err = {0};
+    struct bgd_engine *engine = open_engine(net, NULL, 1, 1);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0);
+    cr_expect_eq(result.verdict, BGD_REVIEW, "score %g", (double)result.score);
+    cr_expect_str_eq(bgd_verdict_name(result.verdict), "review");
+    bgd_engine_close(engine);
+    net_close(&net);
     free(image.rgb);
 }
 

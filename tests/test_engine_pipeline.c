@@ -77,7 +77,7 @@ static void score_all(struct bgd_engine *engine, uint32_t lane, const struct set
 
 static bool equal(const struct bgd_result *a, const struct bgd_result *b)
 {
-    return a->defective == b->defective && memcmp(&a->score, &b->score, sizeof a->score) == 0 &&
+    return a->verdict == b->verdict && memcmp(&a->score, &b->score, sizeof a->score) == 0 &&
            memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0;
 }
 
@@ -144,7 +144,8 @@ static const char *first_difference(const struct backend *backend, const struct 
     scores_by_hand(backend, s, &s->images[i], own_mask, scores);
     if (memcmp(&result->score, &scores[0], sizeof scores[0]) != 0)
         return "the classifier, or the cut-out that it is fed";
-    if (memcmp(result->reasons, scores + 1, 5 * sizeof scores[0]) != 0 || result->defective != (scores[0] >= 0.5f))
+    if (memcmp(result->reasons, scores + 1, 5 * sizeof scores[0]) != 0 ||
+        result->verdict != (scores[0] >= 0.5f ? BGD_DEFECTIVE : BGD_CLEAN))
         return "the verdict";
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,75 @@ Test(meta, each_threshold_is_checked)
     meta_free(&meta);
 }
 
+Test(meta, each_calibration_is_checked)
+{
+    static const struct {
+        const char *bad, *reason;
+    } cases[] = {
+        {"7", "\"calibration\" is not an object"},
+        {"{\"nothing\":{\"slope\":1,\"offset\":0}}", "calibration \"nothing\" is of no label"},
+        {"{\"text\":1}", "calibration \"text\" has no"},
+        {"{\"text\":{\"slope\":1}}", "calibration \"text\" has no"},
+        {"{\"text\":{\"offset\":0}}", "calibration \"text\" has no"},
+        {"{\"text\":{\"slope\":0,\"offset\":0}}", "\"slope\" of 0.000976562..1024"},
+        {"{\"text\":{\"slope\":-1,\"offset\":0}}", "\"slope\" of"},
+        {"{\"text\":{\"slope\":1025,\"offset\":0}}", "\"slope\" of"},
+        {"{\"text\":{\"slope\":1e999,\"offset\":0}}", "\"slope\" of"},
+        {"{\"text\":{\"slope\":1,\"offset\":100.1}}", "\"offset\" of -100..100"},
+        {"{\"text\":{\"slope\":1,\"offset\":0},\"text\":{\"slope\":1,\"offset\":0}}", "\"text\" stands twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char change[160];
+        snprintf(change, sizeof change, ",\"calibration\":%s,\"input\"", cases[i].bad);
+        check_change(",\"input\"", change, cases[i].reason);
+    }
+}
+
+Test(meta, a_label_without_a_calibration_has_none_and_a_model_without_any_has_no_table)
+{
+    struct meta meta;
+    struct bgd_err err = {0};
+    const char *json = "{\"arch\":\"a\",\"kind\":\"classifier\",\"head\":\"sigmoid\",\"labels\":[\"a\",\"b\"]," INPUT
+                       ",\"calibration\":{\"b\":{\"slope\":0.25,\"offset\":-1.5}}}";
+    cr_assert_eq(parse(json, strlen(json), &meta, &err), 0, "%s", err.text);
+    cr_expect(meta.calibrations[0].slope == 1 && meta.calibrations[0].offset == 0);
+    cr_expect(meta.calibrations[1].slope == 0.25f && meta.calibrations[1].offset == -1.5f);
+    meta_free(&meta);
+    json = "{\"arch\":\"a\",\"kind\":\"classifier\",\"head\":\"sigmoid\",\"labels\":[\"a\"]," INPUT "}";
+    cr_assert_eq(parse(json, strlen(json), &meta, &err), 0, "%s", err.text);
+    cr_expect_null(meta.calibrations);
+    meta_free(&meta);
+}
+
+Test(meta, a_band_for_review_holds_the_threshold)
+{
+    static const char *const bad[] = {"7",         "[]",         "[0.2]",     "[0.2,0.4,0.6]", "[0.6,0.4]",
+                                      "[0.5,0.5]", "[-0.1,0.6]", "[0.4,1.1]", "[\"0.4\",0.6]", "[0.5,0.500000000001]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char change[64];
+        snprintf(change, sizeof change, ",\"review\":%s,\"input\"", bad[i]);
+        check_change(",\"input\"", change, "\"review\" is not [lo, hi]");
+    }
+    check_change(",\"input\"", ",\"review\":[0.1,0.4],\"input\"", "\"review\" 0.1..0.4 does not hold the threshold");
+    check_change(",\"input\"", ",\"review\":[0.6,0.9],\"input\"", "\"review\" 0.6..0.9 does not hold the threshold");
+    check_change(",\"input\"", ",\"review\":[0.4,0.6],\"input\"", NULL);
+}
+
+Test(meta, a_verdict_is_review_in_the_band_and_else_follows_the_threshold)
+{
+    float thresholds[] = {0.5f};
+    struct meta meta = {.thresholds = thresholds, .n_labels = 1, .review = {0.25f, 0.75f}};
+    const float below = nextafterf(0.25f, 0), above = nextafterf(0.75f, 0);
+    cr_expect_eq(meta_verdict(&meta, 0, below), BGD_CLEAN);
+    cr_expect_eq(meta_verdict(&meta, 0, 0.25f), BGD_REVIEW);
+    cr_expect_eq(meta_verdict(&meta, 0, above), BGD_REVIEW);
+    cr_expect_eq(meta_verdict(&meta, 0, 0.75f), BGD_DEFECTIVE);
+    meta.review[0] = meta.review[1] = 0;
+    cr_expect_eq(meta_verdict(&meta, 0, 0), BGD_CLEAN, "no band is no band of 0..0");
+    cr_expect_eq(meta_verdict(&meta, 0, nextafterf(0.5f, 0)), BGD_CLEAN);
+    cr_expect_eq(meta_verdict(&meta, 0, 0.5f), BGD_DEFECTIVE);
+}
+
 Test(meta, each_number_of_the_input_is_checked)
 {
     static const char *const bad[] = {"0", "-1", "1.5", "16385", "4294967296", "1e400", "\"60\"", "null", "[60]", "true"};
@@ -197,11 +267,14 @@ static void check_round_trip(void)
 {
     char *labels[] = {"defective", "\xd1\x82\xd0\xb5\xd0\xba\xd1\x81\xd1\x82", "quote\" and \\"};
     float thresholds[] = {0.1f, 1, 0x1.fffffep-2f};
+    struct calibration calibrations[] = {{0.7f, 0}, {0x1.000002p-9f, -3.3f}, {1, 1 / 3.0f}};
     struct meta meta = {.arch = "resnet18",
                         .kind = META_CLASSIFIER,
                         .head = "sigmoid",
                         .labels = labels,
                         .thresholds = thresholds,
+                        .calibrations = calibrations,
+                        .review = {0.05f, 0.9f},
                         .n_labels = 3,
                         .input = {.width = 60,
                                   .height = 80,
@@ -222,6 +295,9 @@ static void check_round_trip(void)
         cr_expect_str_eq(back.labels[i], labels[i]);
         cr_expect_eq(back.thresholds[i], thresholds[i]);
     }
+    cr_assert_not_null(back.calibrations);
+    cr_expect(memcmp(back.calibrations, calibrations, sizeof calibrations) == 0 &&
+              memcmp(back.review, meta.review, sizeof meta.review) == 0);
     cr_expect(memcmp(&back.input, &meta.input, sizeof meta.input) == 0, "%s", json);
     cr_expect(strstr(json, "0.485"), "the shortest decimal: %s", json);
     meta_free(&back);

@@ -9,7 +9,7 @@
 
 static const struct flow_row good = {
     .id = "shop/a.jpg",
-    .result = {.defective = true,
+    .result = {.verdict = BGD_DEFECTIVE,
                .score = 0.987654321f,
                .reasons = {0.75f, 0.25f, NAN, 0, 1},
                .holds = {true, false, false, false, true}},
@@ -56,6 +56,23 @@ Test(results, writes_the_contract_as_json_lines)
     scratch_leave(folder);
 }
 
+Test(results, a_card_for_review_says_so_and_is_counted)
+{
+    char *folder = scratch_enter();
+    struct flow_row row = good;
+    row.result.verdict = BGD_REVIEW;
+    char *text = written(RESULTS_JSONL, &row, 1);
+    cr_expect(strstr(text, "\"status\":\"ok\",\"verdict\":\"review\",\"score\":0.987654"), "%s", text);
+    free(text);
+    text = written(RESULTS_CSV, &row, 1);
+    cr_expect(strstr(text, "shop/a.jpg,ok,review,0.987654,"), "%s", text);
+    free(text);
+    text = written(RESULTS_TABLE, &row, 1);
+    cr_expect(strstr(text, "review      99 %  duplicates 100 %, text 75 %"), "%s", text);
+    free(text);
+    scratch_leave(folder);
+}
+
 Test(results, writes_the_same_as_csv)
 {
     char *folder = scratch_enter();
@@ -94,7 +111,7 @@ Test(results, shows_a_table_with_the_strongest_reason_first)
     char *folder = scratch_enter();
     struct flow_row rows[] = {good, bad, good, good};
     rows[1].id = "evil\033[2Jname\xff";
-    rows[2].result = (struct bgd_result){.defective = true, .score = 0.6f, .reasons = {0.1f, 0.4f, 0.2f, 0, 0}};
+    rows[2].result = (struct bgd_result){.verdict = BGD_DEFECTIVE, .score = 0.6f, .reasons = {0.1f, 0.4f, 0.2f, 0, 0}};
     rows[3].result = (struct bgd_result){.score = 0.004f};
     char *text = written(RESULTS_TABLE, rows, 4);
     cr_expect(strstr(text, "defective   99 %  duplicates 100 %, text 75 %  "), "%s", text);
@@ -116,7 +133,7 @@ Test(results, counts_what_it_wrote)
     cr_assert_eq(results_open(&options, &results, &err), 0);
     results_add(results, &good, &err), results_add(results, &bad, &err), results_add(results, &missing, &err);
     const struct results_counts *c = results_counts(results);
-    cr_expect(c->rows == 3 && c->defective == 1 && c->clean == 0 && c->errors == 2);
+    cr_expect(c->rows == 3 && c->verdicts[BGD_DEFECTIVE] == 1 && c->verdicts[BGD_CLEAN] == 0 && c->errors == 2);
     cr_expect(c->reasons[BGD_TEXT] == 1 && c->reasons[BGD_EXTRA_OBJECTS] == 0 && c->reasons[BGD_DUPLICATES] == 1);
     results_finish(results, true, &err);
     results_close(results);

@@ -139,7 +139,7 @@ Test(sheet, averages_the_pixels_under_a_thumbnail_pixel)
 Test(sheet, shows_the_verdict_in_its_colour)
 {
     struct bgd_result defective = clean;
-    defective.defective = true;
+    defective.verdict = BGD_DEFECTIVE;
     struct picture green = picture_of("a", NULL, &clean, NULL), red = picture_of("a", NULL, &defective, NULL);
     struct picture grey = picture_of("a", NULL, NULL, "damaged");
     cr_expect_gt(find_colour(green, 0x1b, 0x7f, 0x4d).pixels, 4000);

@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"score", tool_score, "judge the background of product cards"},
     {"show", tool_show, "draw why cards were judged so"},
+    {"eval", tool_eval, "say how right verdicts are on labelled cards, and calibrate a model"},
     {"convert", tool_convert, "turn a PyTorch checkpoint into a model file"},
     {"inspect", tool_inspect, "show what a model file holds"},
     {"infer", tool_infer, "run raw tensors (.npy) through a model file"},
@@ -153,6 +154,13 @@ bool tool_parse_rgb(const char *text, float out[3])
         text = end + 1;
     }
     return true;
+}
+
+bool tool_parse_share(const char *text, char end, float *out)
+{
+    char *stop;
+    *out = strtof(text, &stop);
+    return stop != text && *stop == end && *out >= 0 && *out <= 1;
 }
 
 bool tool_parse_precision(const char *text, enum bgd_precision *out)

@@ -60,6 +60,17 @@ static void print_window(char *text, size_t size, const struct bgd_format_op *op
         snprintf(text + used, size - (size_t)used, " in %u groups", op->groups);
 }
 
+static void print_calibration(const struct meta *meta)
+{
+    for (uint32_t i = 0; i < meta->n_labels && i < 20 && meta->calibrations; i++)
+        printf("%s %s x %g + %g", i ? "," : "  calibration ", meta->labels[i], (double)meta->calibrations[i].slope,
+               (double)meta->calibrations[i].offset);
+    if (meta->calibrations)
+        puts(meta->n_labels > 20 ? ", ..." : "");
+    if (meta->review[1] > 0)
+        printf("  %-12s %g <= P(defective) < %g\n", "review", (double)meta->review[0], (double)meta->review[1]);
+}
+
 static void print_meta(const struct meta *meta)
 {
     printf("  %-12s %s, a %s\n", "network", meta->arch, meta_kind_name(meta->kind));
@@ -76,6 +87,7 @@ static void print_meta(const struct meta *meta)
         for (uint32_t i = 0; i < meta->n_labels && i < 20; i++)
             printf("%s %s >= %g", i ? "," : "", meta->labels[i], (double)meta->thresholds[i]);
         printf("%s\n", meta->n_labels > 20 ? ", ..." : "");
+        print_calibration(meta);
     }
     printf("  %-12s %s\n", "provenance", meta->provenance);
 }

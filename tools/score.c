@@ -54,10 +54,10 @@ static const struct option options[] = {
     {"recursive", no_argument, NULL, 'r'},
     {"files-from", required_argument, NULL, OPT_FILES_FROM},
     {"null", no_argument, NULL, '0'},
-    {"decode", required_argument, NULL, RUN_DECODE},
-    {"device", required_argument, NULL, RUN_DEVICE},
-    {"precision", required_argument, NULL, RUN_PRECISION},
-    {"threads", required_argument, NULL, RUN_THREADS},
+    {"decode", required_argument, NULL, SESSION_DECODE},
+    {"device", required_argument, NULL, SESSION_DEVICE},
+    {"precision", required_argument, NULL, SESSION_PRECISION},
+    {"threads", required_argument, NULL, SESSION_THREADS},
     {"batch", required_argument, NULL, OPT_BATCH},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -66,8 +66,8 @@ static const struct option options[] = {
 
 static int set_option(struct settings *s, int option, char **argv)
 {
-    int code = run_set_option(&s->run, "score", option);
-    if (code != RUN_OTHER)
+    int code = session_set_option(&s->run.session, "score", option);
+    if (code != SESSION_OTHER)
         return code;
     switch (option) {
     case 'o':
@@ -80,9 +80,10 @@ static int set_option(struct settings *s, int option, char **argv)
         s->run.fail_on_defective = true;
         return strcmp(optarg, "defective") == 0 ? 0 : tool_usage("score", "--fail-on %s: expected defective", optarg);
     case OPT_FILES_FROM: s->run.catalogue.list = optarg; return 0;
+    case 'r': s->run.catalogue.recursive = true; return 0;
     case '0': s->run.catalogue.separator = '\0'; return 0;
     case OPT_BATCH:
-        return tool_parse_count(optarg, 1, 4096, &s->run.engine.batch)
+        return tool_parse_count(optarg, 1, 4096, &s->run.session.engine.batch)
                    ? 0
                    : tool_usage("score", "--batch %s: expected 1..4096", optarg);
     case 'h': s->help = true; return 0;

@@ -25,10 +25,10 @@ static const struct option options[] = {
     {"pipeline", required_argument, NULL, 'p'},
     {"model", required_argument, NULL, 'm'},
     {"recursive", no_argument, NULL, 'r'},
-    {"decode", required_argument, NULL, RUN_DECODE},
-    {"device", required_argument, NULL, RUN_DEVICE},
-    {"precision", required_argument, NULL, RUN_PRECISION},
-    {"threads", required_argument, NULL, RUN_THREADS},
+    {"decode", required_argument, NULL, SESSION_DECODE},
+    {"device", required_argument, NULL, SESSION_DEVICE},
+    {"precision", required_argument, NULL, SESSION_PRECISION},
+    {"threads", required_argument, NULL, SESSION_THREADS},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -43,17 +43,19 @@ int tool_show(int argc, char **argv)
             fputs(help, stdout);
             return EXIT_DONE;
         }
-        code = run_set_option(&s, "show", option);
+        code = session_set_option(&s.session, "show", option);
         if (option == 'o')
             s.sheet = optarg;
+        else if (option == 'r')
+            s.catalogue.recursive = true;
         else if (code)
-            return code == RUN_OTHER ? tool_bad_option("show", option, argv) : code;
+            return code == SESSION_OTHER ? tool_bad_option("show", option, argv) : code;
     }
     s.catalogue.paths = argv + optind;
     s.catalogue.n_paths = (size_t)(argc - optind);
     if (!s.sheet)
         return tool_usage("show", "no --output OUT.png");
-    if (s.quiet)
+    if (s.session.quiet)
         s.results.path = "/dev/null";
     code = run_check_paths(&s, "show");
     return code ? code : run_cards(&s);

@@ -18,6 +18,7 @@ enum tool_exit {
 
 int tool_score(int argc, char **argv);
 int tool_show(int argc, char **argv);
+int tool_eval(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_infer(int argc, char **argv);
@@ -35,6 +36,8 @@ int tool_bad_option(const char *command, int returned, char **argv);
 bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
 bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
 bool tool_parse_rgb(const char *text, float out[3]);
+/* A number of 0..1 up to the byte `end`. */
+bool tool_parse_share(const char *text, char end, float *out);
 /* "auto", "f32", "f16", "bf16" */
 bool tool_parse_precision(const char *text, enum bgd_precision *out);
 

@@ -1,0 +1,127 @@
+#include "session.h"
+
+#include "err.h"
+#include "tools.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int session_set_option(struct session_settings *s, const char *command, int option)
+{
+    switch (option) {
+    case 'p':
+    case 'm': s->pipeline = optarg; return 0;
+    case 'q': s->quiet = true; return 0;
+    case SESSION_DECODE:
+        s->exact = strcmp(optarg, "exact") == 0;
+        return s->exact || strcmp(optarg, "scaled") == 0 ? 0
+                                                         : tool_usage(command, "--decode %s: expected scaled or exact", optarg);
+    case SESSION_DEVICE: s->engine.device = optarg; return 0;
+    case SESSION_PRECISION:
+        return tool_parse_precision(optarg, &s->engine.precision)
+                   ? 0
+                   : tool_usage(command, "--precision %s: expected auto, f32, f16 or bf16", optarg);
+    case SESSION_THREADS:
+        return tool_parse_count(optarg, 1, 1024, &s->threads) ? 0
+                                                              : tool_usage(command, "--threads %s: expected 1..1024", optarg);
+    default: return SESSION_OTHER;
+    }
+}
+
+/* ---------------------------------------------------------------- signals */
+
+static volatile sig_atomic_t stopped;
+static int wake = -1;
+
+static void on_signal(int number)
+{
+    static const uint64_t one = 1;
+    int kept = errno;
+    stopped = number;
+    signal(SIGINT, SIG_DFL); /* a second one kills */
+    signal(SIGTERM, SIG_DFL);
+    if (write(wake, &one, sizeof one) < 0)
+        errno = kept; /* it is full, so it is readable */
+    errno = kept;
+}
+
+/* The first signal ends the run in good order. One that our parent has told us to ignore stays ignored. */
+static int catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && wake >= 0; i++) {
+        struct sigaction action = {.sa_handler = on_signal}, old;
+        sigemptyset(&action.sa_mask);
+        sigaddset(&action.sa_mask, SIGINT);
+        sigaddset(&action.sa_mask, SIGTERM);
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+    return wake < 0 ? -1 : 0;
+}
+
+const int *session_wake(void)
+{
+    return &wake;
+}
+
+bool session_stopped(void)
+{
+    return stopped != 0;
+}
+
+/* ---------------------------------------------------------------- the session */
+
+static int open_pipeline(const char *named, struct bgd_pipeline **pipeline, struct bgd_err *err)
+{
+    static const char shipped[] = "pipelines/default.json";
+    char path[4096];
+    if (!named && !tool_find_data(shipped, path, sizeof path))
+        return err_set(err, BGD_MISSING,
+                       "%s is neither installed nor in the source tree: name a pipeline or model file with "
+                       "--pipeline",
+                       shipped);
+    return bgd_pipeline_open(named ? named : path, pipeline, err);
+}
+
+int session_open(const struct session_settings *settings, struct session *session, struct bgd_err *err)
+{
+    *session = (struct session){.settings = *settings};
+    struct session_settings *s = &session->settings;
+    if (s->threads == 0)
+        s->threads = flow_processors();
+    s->engine.lanes = s->threads;
+    if (catch_signals())
+        return err_set(err, BGD_MEMORY, "no event descriptor: %s", strerror(errno));
+    return open_pipeline(s->pipeline, &session->pipeline, err) ||
+                   bgd_engine_open(session->pipeline, &s->engine, &session->engine, err)
+               ? err->code
+               : 0;
+}
+
+void session_close(struct session *session)
+{
+    bgd_engine_close(session->engine);
+    bgd_pipeline_close(session->pipeline);
+}
+
+int session_run(struct session *session, struct catalogue *catalogue, bool masks, bool bar, flow_sink sink, void *user,
+                struct bgd_err *err)
+{
+    const struct session_settings *s = &session->settings;
+    const struct flow_options flow = {
+        .engine = session->engine, .threads = s->threads, .exact = s->exact, .masks = masks, .stop = &stopped, .wake = &wake};
+    if (!s->quiet && *bgd_engine_passed_over(session->engine))
+        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(session->engine),
+                bgd_engine_passed_over(session->engine));
+    if (bgd_engine_halved(session->engine))
+        fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(session->engine));
+    progress_start(&session->progress, bar && !s->quiet);
+    int code = flow_run(&flow, catalogue, sink, user, &session->report, err);
+    progress_clear(&session->progress);
+    return code;
+}

@@ -1,0 +1,43 @@
+/* A pipeline on a device, and runs of cards through it that a signal ends in good order: what score, show and eval share. */
+#ifndef BGD_SESSION_H
+#define BGD_SESSION_H
+
+#include "flow.h"
+#include "pipeline.h"
+#include "progress.h"
+
+struct session_settings {
+    const char *pipeline; /* a pipeline or model file; NULL: the one that ships */
+    struct bgd_engine_options engine;
+    uint32_t threads; /* 0: one per processor */
+    bool exact, quiet;
+};
+
+/* Options that all have: -p -m -q --decode --device --precision --threads. `option` as getopt_long returned it; 0 or an exit
+ * code; SESSION_OTHER if it is none of them. */
+enum { SESSION_DECODE = 512, SESSION_DEVICE, SESSION_PRECISION, SESSION_THREADS, SESSION_OTHER = -1 };
+int session_set_option(struct session_settings *settings, const char *command, int option);
+
+struct session {
+    struct session_settings settings; /* threads filled in */
+    struct bgd_pipeline *pipeline;
+    struct bgd_engine *engine;
+    struct progress progress; /* of the last run, for its sink to show */
+    struct flow_report report;
+};
+
+/* Opens the pipeline on its device, and takes SIGINT and SIGTERM over: once in a process. session_close after a failure, too. */
+int session_open(const struct session_settings *settings, struct session *session, struct bgd_err *err);
+void session_close(struct session *session);
+
+/* The eventfd that ends a catalogue's wait for its producer when the run is to end: catalogue_options.wake. */
+const int *session_wake(void);
+
+/* True after SIGINT or SIGTERM. */
+bool session_stopped(void);
+
+/* Says on stderr what a person should know of the device, and runs (flow_run). `bar`: a progress line may be drawn. */
+int session_run(struct session *session, struct catalogue *catalogue, bool masks, bool bar, flow_sink sink, void *user,
+                struct bgd_err *err);
+
+#endif
