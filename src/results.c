@@ -250,20 +250,6 @@ static void list_reasons(const struct flow_row *row, char text[REASONS_TEXT])
     }
 }
 
-/* A name for the terminal: what is no letter there could move its cursor. */
-static void put_name(FILE *file, const char *text)
-{
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t n = utf8_length(s, SIZE_MAX);
-        if (n == 0 || *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
-            putc('?', file);
-            s += n ? n : 1;
-        } else
-            for (; n > 0; n--)
-                putc(*s++, file);
-    }
-}
-
 static void put_table_row(const struct results *results, const struct flow_row *row)
 {
     char reasons[REASONS_TEXT] = "";
@@ -277,13 +263,13 @@ static void put_table_row(const struct results *results, const struct flow_row *
         fputs("\033[0m", file);
     if (row->code) {
         fprintf(file, "  %5s  ", "");
-        put_name(file, row->id);
+        utf8_print(file, row->id);
         fprintf(file, ": %s: ", bgd_code_name(row->code));
-        put_name(file, row->detail);
+        utf8_print(file, row->detail);
     } else {
         list_reasons(row, reasons);
         fprintf(file, "  %3.0f %%  %-44s  ", (double)row->result.score * 100, reasons);
-        put_name(file, row->id);
+        utf8_print(file, row->id);
     }
     putc('\n', file);
 }

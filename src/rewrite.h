@@ -4,7 +4,8 @@
 
 #include "model.h"
 
-/* The new file in memory, its hash in place; *bytes is to be freed. BGD_ARGUMENT: `meta` breaks a rule of the format, which the
+/* The new file in memory, its hash in place; *bytes is to be freed. Of the old metadata only what struct meta holds is there to be
+ * kept. BGD_ARGUMENT: `meta` breaks a rule of the format, which the
  * text names; BGD_MEMORY. */
 int rewrite_meta(const struct bgd_model *model, const struct meta *meta, uint8_t **bytes, size_t *size, struct bgd_err *err);
 

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The bytes of the sequence that begins at `s` and may have `size` bytes: 1 to 4; 0 if there is no valid one (shortest form,
  * no surrogate, at most U+10FFFF). In NUL-terminated text any size of 4 and more will do: no sequence goes over the NUL. */
@@ -25,5 +26,8 @@ static inline size_t utf8_length(const unsigned char *s, size_t size)
             return 0;
     return n;
 }
+
+/* Text for a terminal: what is no letter there could move its cursor, and becomes '?'. */
+void utf8_print(FILE *file, const char *text);
 
 #endif

@@ -2,14 +2,14 @@
 #ifndef BGD_TESTS_METRICS_GOLDEN_H
 #define BGD_TESTS_METRICS_GOLDEN_H
 
-#include "calibration.h"
+#include "eval/fit.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define GOLDEN_SAMPLES 16
+#define GOLDEN_SAMPLES 17
 #define GOLDEN_CARDS 400
 #define GOLDEN_PRECISIONS 3
 

@@ -24,8 +24,8 @@ claim "missing labels are named" 66 "$bgdet" eval --labels gone.csv; says err 'g
 
 # ---------------------------------------------------------------- what it prints
 claim "the sample cards are evaluated, a group at a time" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m "$model"
-says out '24 cards, 24 judged by resnet18' '^all: 24 cards' '^mug: ' 'truth .* verdict +clean +defective' 'accuracy +[0-9.]+ %' \
-    'roc auc' 'no positives' '1000 bootstrap draws'
+says out '24 of 24 cards judged by resnet18' '^all cards: 24' '^mug: ' 'truth .* verdict +clean +defective' 'accuracy +[0-9.]+ %' \
+    'ROC-AUC' 'no positives' '1000 bootstrap draws' 'F1 +[0-9.]+ %'
 cp out tables
 claim "and again to the same numbers" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m "$model" --threads 1
 check "another number of threads gives other numbers" cmp -s out tables
@@ -44,7 +44,7 @@ broken.jpg,1,0,0,0,0,0,a
 gone.jpg,0,1,0,0,0,0,b
 CSV
 claim "files are found beside the labels; what cannot be judged is listed and counted" 0 "$bgdet" eval --labels set/labels.csv -m "$model"
-says out '4 cards, 2 judged' 'not judged: 2 of 4' 'broken.jpg: unknown_format' 'gone.jpg: missing'
+says out '2 of 4 cards judged' 'not judged: 2 of 4' 'broken.jpg: unknown_format' 'gone.jpg: missing'
 says err 'columns that are not read: shop'
 claim "and in JSON" 0 "$bgdet" eval --labels set/labels.csv -m "$model" --json
 says out '"file":\s*"gone.jpg"' '"code":\s*"missing"'
@@ -56,16 +56,21 @@ says err 'report/index.html: written'
 says report/index.html '<!DOCTYPE html>' 'broken.jpg' '<svg'
 check "the page asks for something from elsewhere" test -z "$(grep -oE '(src|href)="[^d#][^"]*"' report/index.html)"
 touch file
-claim "a report that cannot be written says so" 75 "$bgdet" eval --labels set/labels.csv -m "$model" --report file/report; says err 'file/report'
+claim "a report in no folder says so" 75 "$bgdet" eval --labels set/labels.csv -m "$model" --report file/report; says err 'file/report'
+claim "nor over a file" 64 "$bgdet" eval --labels set/labels.csv -m "$model" --report file; says err '--report file: not a folder'
+check "cards were judged for nothing" test ! -s out
 
 # ---------------------------------------------------------------- calibration
 cp "$model" mine.bgd
 claim "a calibration goes into the model file" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m mine.bgd --calibrate=platt --review 0.01:0.99
 says err 'Platt pair per output' 'mine.bgd: written' 'defective +24'
 check "the model file is as it was" test "$(cmp -s mine.bgd "$model"; echo $?)" -eq 1
+says out 'calibrated on these very labels'
 cp out calibrated
 claim "the model file tells" 0 "$bgdet" inspect mine.bgd
 says out 'calibration +defective x' 'review +0.01 <= P' '"method":"platt"' '"labels":"labels.csv"'
+claim "the report says what flatters it, later too" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m mine.bgd --json
+says out '"calibrated_on_these_labels":\s*true'
 claim "rows come with the band" 0 "$bgdet" score -q -m mine.bgd -f jsonl -r "$cards"
 says out '"verdict":"review"'
 claim "and the summary counts it" 0 "$bgdet" score -m mine.bgd -o /dev/null -r "$cards"; says err '[0-9]+ to review'
@@ -78,6 +83,23 @@ claim "a calibration of a calibrated model begins at the network's own P" 0 "$bg
 "$bgdet" inspect again.bgd | grep -E '^  (calibration|review|head)' >a
 "$bgdet" inspect mine.bgd | grep -E '^  (calibration|review|head)' >b
 check "it is another" cmp -s a b
+claim "a band stays where nobody asks for another" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m mine.bgd --calibrate -o kept.bgd
+claim "the file has it" 0 "$bgdet" inspect kept.bgd; says out 'review +0.01 <= P'
+claim "labels are not overwritten by a model" 64 "$bgdet" eval --labels set/labels.csv -m "$model" --calibrate -o set/labels.csv
+says err 'set/labels.csv is there and no classifier'
+claim "nor is a segmenter" 64 "$bgdet" eval --labels set/labels.csv --calibrate -o "$root/weights/tracer-te0-96x128.bgd"; says err 'no classifier'
+claim "an output in no folder is found out before the work" 64 "$bgdet" eval --labels set/labels.csv -m "$model" --calibrate -o gone/x.bgd
+says err 'gone/'
+printf 'file,clean,text,not_white,extra_objects,cropped,duplicates\nclean_mug.jpg,1,0,0,0,0,0\n' >set/alike.csv
+claim "labels that are all alike calibrate nothing" 64 "$bgdet" eval --labels set/alike.csv -m "$model" --calibrate -o alike.bgd
+says err 'nothing to calibrate on'
+check "a file is there all the same" test ! -e alike.bgd
+cp "$model" real.bgd && chmod 640 real.bgd && ln -s real.bgd link.bgd
+claim "a link stays one" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m link.bgd --calibrate
+check "it was replaced" test -L link.bgd
+check "its permissions changed" test "$(stat -c %a real.bgd)" = 640
+claim "a precision is met to the letter" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m "$model" --calibrate -o p.bgd --target precision=0.8
+claim "and written so" 0 "$bgdet" inspect p.bgd; says out '"precision":0.8\}'
 claim "a band that leaves the threshold out is refused" 64 "$bgdet" eval --labels "$labels" --root "$cards" -m "$model" --calibrate -o third.bgd --review 0.98:0.99
 says err '--review 0.98:0.99: the threshold'
 check "a file is there all the same" test ! -e third.bgd

@@ -1,5 +1,5 @@
 /* Labels and rows joined: which card counts where. The numbers themselves are test_metrics.c's. */
-#include "evaluation.h"
+#include "eval/evaluation.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -214,6 +214,22 @@ Test(evaluation, gives_a_group_the_same_intervals_whichever_others_there_are)
     cr_expect_eq(memcmp(alone.high, followed.high, sizeof alone.high), 0);
     cr_expect_eq(memcmp(alone.low, preceded.low, sizeof alone.low), 0);
     cr_expect_neq(alone.low[METRIC_CROSS_ENTROPY], reseeded.low[METRIC_CROSS_ENTROPY]);
+}
+
+Test(evaluation, a_label_whose_card_failed_is_not_called_missing)
+{
+    struct labels *labels = read_labels("file,clean,text,not_white,extra_objects,cropped,duplicates\n"
+                                        "a.jpg,1,,0,0,0,0\nb.jpg,0,1,0,0,0,0\n");
+    struct evaluation *evaluation = opened(labels);
+    struct bgd_err err;
+    const struct flow_row good = {.index = 0, .id = "a.jpg", .detail = ""};
+    const struct flow_row bad = {.index = 1, .id = "b.jpg", .detail = "gone", .code = BGD_MISSING};
+    cr_assert(evaluation_add(evaluation, &good, &err) == 0 && evaluation_add(evaluation, &bad, &err) == 0);
+    measure(evaluation, 1);
+    cr_expect_str_eq(evaluation->groups[0].outputs[OUTPUT_REASON + BGD_TEXT].lack,
+                     "no card that is labelled for it was judged");
+    evaluation_close(evaluation);
+    labels_close(labels);
 }
 
 Test(evaluation, measures_nothing_before_any_row_has_come)

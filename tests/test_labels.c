@@ -1,5 +1,5 @@
 /* Label files: what is read of good ones, and what is said about bad ones. */
-#include "labels.h"
+#include "eval/labels.h"
 
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* Metrics against scikit-learn, intervals against NumPy's percentile bootstrap (fixtures/metrics.py). */
-#include "metrics.h"
+#include "eval/metrics.h"
 
 #include "metrics_golden.h"
 #include "random.h"

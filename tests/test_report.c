@@ -1,8 +1,8 @@
 /* The report, judged by the page that it writes, and the curves that are drawn on it. */
-#include "report.h"
+#include "eval/report.h"
 
-#include "chart.h"
-#include "html.h"
+#include "eval/chart.h"
+#include "eval/html.h"
 #include "random.h"
 #include "scratch.h"
 #include "utf8.h"
@@ -22,6 +22,7 @@ struct judging {
     bool review;      /* the last card is up for review */
     const char *fail; /* files whose name begins so are missing */
     uint32_t draws;
+    bool fitted;            /* the model has seen these labels */
     struct bgd_image image; /* of the first card, shown as a mistake if it has pixels */
     struct bgd_image mask;
 };
@@ -56,7 +57,14 @@ static char *page_of(const char *csv, struct judging how)
     const float thresholds[OUTPUTS] = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
     cr_assert_eq(evaluation_measure(evaluation, thresholds, how.draws, 7, &err), 0);
     struct report_mistake mistake = {.card = 0, .image = how.image, .mask = how.mask};
-    struct report report = {evaluation, "cards <of> \"ours\"", "resnet18", "0123abcd", "ref", &mistake, how.image.rgb != NULL};
+    const struct report report = {.evaluation = evaluation,
+                                  .title = "cards <of> \"ours\"",
+                                  .pipeline = "resnet18",
+                                  .model_hash = "0123abcd",
+                                  .device = "ref",
+                                  .fitted = how.fitted,
+                                  .mistakes = &mistake,
+                                  .n_mistakes = how.image.rgb != NULL};
     char *folder = scratch_enter();
     cr_assert_eq(report_write(&report, "report.html", &err), 0, "%s", err.text);
     char *page = scratch_read("report.html", NULL);
@@ -252,6 +260,14 @@ Test(report, a_reason_that_cannot_be_measured_says_why)
     free(cropped);
     free(duplicates);
     free(page);
+}
+
+Test(report, a_model_that_was_calibrated_on_these_labels_is_not_flattered_in_silence)
+{
+    char *page = page_of(CARDS, (struct judging){.fitted = true}), *other = page_of(CARDS, (struct judging){0});
+    cr_expect(strstr(page, REPORT_FITTED) && !strstr(other, REPORT_FITTED));
+    free(page);
+    free(other);
 }
 
 Test(report, a_number_that_does_not_exist_is_a_dash)

@@ -2,7 +2,9 @@
 #include "eval.h"
 #include "err.h"
 #include "pictures.h"
+#include "sheet.h"
 #include "tools.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: bgdet eval --labels LABELS.csv [options]\n"
@@ -29,9 +32,11 @@ static const char help[] =
     "      --json              one JSON object instead of tables\n"
     "      --report FOLDER     also write FOLDER/index.html: the same with curves, and the worst mistakes as pictures\n"
     "      --calibrate[=HOW]   fit the classifier's outputs to these labels, one temperature each (HOW: temperature, default)\n"
-    "                          or a Platt pair each (platt), and its thresholds, and write them into its model file\n"
+    "                          or a Platt pair each (platt), and its thresholds, and write them into its model file; with few\n"
+    "                          cards, P is kept away from 0 and 1 by that\n"
     "      --target WHAT       f1: thresholds of the highest F1 (default); precision=P: of the most recall at precision P\n"
-    "      --review LO:HI      with --calibrate: cards with LO <= P(defective) < HI get the verdict \"review\"\n"
+    "      --review LO:HI      with --calibrate: cards with LO <= P(defective) < HI get the verdict \"review\" (default:\n"
+    "                          the band that the model has, if any)\n"
     "  -o, --output MODEL      with --calibrate: write this model file, and leave the one that was read as it is\n"
     "      --decode HOW        scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel\n"
     "      --device NAME       auto, onednn, ref, cuda (default auto: the fastest that is there)\n"
@@ -75,16 +80,17 @@ static const struct option options[] = {
     {0},
 };
 
-static int set_target(struct calibration_target *target)
+static int set_target(struct fit_target *target)
 {
     static const char precision[] = "precision=";
-    float value;
     target->f1 = strcmp(optarg, "f1") == 0;
     if (target->f1)
         return 0;
-    if (strncmp(optarg, precision, strlen(precision)) != 0 || !tool_parse_share(optarg + strlen(precision), '\0', &value))
+    char *end = optarg;
+    if (strncmp(optarg, precision, strlen(precision)) == 0)
+        target->precision = strtod(optarg + strlen(precision), &end);
+    if (end == optarg || end == optarg + strlen(precision) || *end || !(target->precision >= 0 && target->precision <= 1))
         return tool_usage("eval", "--target %s: expected f1, or precision=P with P of 0..1", optarg);
-    target->precision = (double)value;
     return 0;
 }
 
@@ -109,7 +115,7 @@ static int set_option(struct settings *s, int option, char **argv)
     case OPT_REPORT: s->report = optarg; return 0;
     case OPT_CALIBRATE:
         s->wants_calibration = true;
-        s->calibrate.method = optarg && strcmp(optarg, "platt") == 0 ? CALIBRATION_PLATT : CALIBRATION_TEMPERATURE;
+        s->calibrate.method = optarg && strcmp(optarg, "platt") == 0 ? FIT_PLATT : FIT_TEMPERATURE;
         return !optarg || strcmp(optarg, "temperature") == 0 || strcmp(optarg, "platt") == 0
                    ? 0
                    : tool_usage("eval", "--calibrate=%s: expected temperature or platt", optarg);
@@ -143,6 +149,7 @@ static int parse(struct settings *s, int argc, char **argv)
 
 struct eval {
     const struct settings *settings;
+    struct calibrate_settings calibrate; /* the settings', output filled in */
     struct session session;
     struct labels *labels;
     struct evaluation *evaluation;
@@ -174,14 +181,34 @@ static int find_cards(struct eval *eval, struct bgd_err *err)
     return eval->paths ? 0 : err_set(err, BGD_MEMORY, "out of memory");
 }
 
+/* Made before the cards are judged: where nothing can be written, hours of work need not begin. */
+static int make_folder(const char *folder, struct bgd_err *err)
+{
+    struct stat st;
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
+    if (stat(folder, &st) || !S_ISDIR(st.st_mode) || access(folder, W_OK | X_OK))
+        return err_set(err, BGD_ARGUMENT, "--report %s: not a folder that may be written", folder);
+    return 0;
+}
+
 static int open_all(struct eval *eval, struct bgd_err *err)
 {
-    const char *path = eval->settings->calibrate.labels;
-    if (labels_open(path, &eval->labels, err) || find_cards(eval, err) ||
-        session_open(&eval->settings->session, &eval->session, err) || evaluation_open(eval->labels, &eval->evaluation, err))
+    const struct settings *s = eval->settings;
+    if (labels_open(s->calibrate.labels, &eval->labels, err) || find_cards(eval, err) ||
+        session_open(&s->session, &eval->session, err) || evaluation_open(eval->labels, &eval->evaluation, err))
         return err->code;
-    if (*eval->labels->ignored)
-        fprintf(stderr, "bgdet: %s: columns that are not read: %s\n", path, eval->labels->ignored);
+    eval->calibrate = s->calibrate;
+    if (!eval->calibrate.output)
+        eval->calibrate.output = eval->session.pipeline->classifier->path;
+    if ((s->wants_calibration && calibrate_check_output(eval->calibrate.output, err)) ||
+        (s->report && make_folder(s->report, err)))
+        return err->code;
+    if (*eval->labels->ignored) {
+        fputs("bgdet: columns that are not read: ", stderr);
+        utf8_print(stderr, eval->labels->ignored);
+        putc('\n', stderr);
+    }
     const struct meta *meta = &eval->session.pipeline->classifier->meta;
     for (int i = 0; i < OUTPUTS; i++) {
         int label = meta_label(meta, output_name(i));
@@ -240,9 +267,9 @@ static int on_mistake(void *user, const struct flow_row *row, struct bgd_err *er
     (void)err;
     if (row->code)
         return 0;
-    if (row->mask && pictures_mask(&eval->session, row->mask, &mistake->mask) == 0)
+    if (row->mask && pictures_mask(&eval->session, row->mask, &mistake->mask))
         pictures_judged(&eval->pictures, &eval->session, row->id, row->mask, &mistake->judged);
-    if (pictures_decode(&eval->pictures, row->id, 228, 304))
+    if (pictures_decode(&eval->pictures, row->id, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT))
         take_image(&eval->pictures.image, &mistake->image);
     return 0;
 }
@@ -262,15 +289,12 @@ static int collect_mistakes(struct eval *eval, struct bgd_err *err)
 
 static int write_report(struct eval *eval, struct report *report, struct bgd_err *err)
 {
-    const char *folder = eval->settings->report;
     char *path = NULL;
-    if (mkdir(folder, 0777) && errno != EEXIST)
-        return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     if (collect_mistakes(eval, err))
         return err->code;
     report->mistakes = eval->mistakes;
     report->n_mistakes = eval->n_mistakes;
-    if (asprintf(&path, "%s/index.html", folder) < 0)
+    if (asprintf(&path, "%s/index.html", eval->settings->report) < 0)
         return err_set(err, BGD_MEMORY, "out of memory");
     int code = report_write(report, path, err);
     if (!code)
@@ -291,12 +315,11 @@ static int evaluate(struct eval *eval, struct bgd_err *err)
     if (eval->evaluation->judged == 0)
         return err_set(err, BGD_UNREADABLE, "%s: none of its %zu cards could be judged; the first: %s: %s", s->calibrate.labels,
                        eval->labels->count, eval->paths[0], eval->evaluation->cards[0].detail);
+    session_let_go();
     char hash[HASH_TEXT];
     snprintf(hash, sizeof hash, "%s", bgd_pipeline_hash(eval->session.pipeline));
-    struct calibrate_settings calibrate = s->calibrate;
-    if (!calibrate.output)
-        calibrate.output = eval->session.pipeline->classifier->path;
-    if (s->wants_calibration && calibrate_model(&calibrate, &eval->session, eval->evaluation, eval->thresholds, hash, err))
+    if (s->wants_calibration &&
+        calibrate_model(&eval->calibrate, &eval->session, eval->evaluation, eval->thresholds, hash, err))
         return err->code;
     if (evaluation_measure(eval->evaluation, eval->thresholds, DRAWS, SEED, err))
         return err->code;
@@ -304,7 +327,9 @@ static int evaluate(struct eval *eval, struct bgd_err *err)
                             .title = s->calibrate.labels,
                             .pipeline = bgd_pipeline_name(eval->session.pipeline),
                             .model_hash = hash,
-                            .device = bgd_engine_device(eval->session.engine)};
+                            .device = bgd_engine_device(eval->session.engine),
+                            .fitted = s->wants_calibration ||
+                                      calibrate_was_on(eval->session.pipeline->classifier, eval->labels->hash)};
     if (!s->json)
         eval_print(stdout, &report);
     else if (eval_print_json(stdout, &report, err))

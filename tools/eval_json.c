@@ -65,7 +65,6 @@ static cJSON *output_object(const struct evaluation_output *output)
 static cJSON *group_object(const struct evaluation_group *group)
 {
     cJSON *object = cJSON_CreateObject();
-    add_name(object, "name", group->name);
     cJSON_AddNumberToObject(object, "cards", (double)group->cards);
     cJSON *confusion = cJSON_AddObjectToObject(object, "confusion");
     for (int truth = 0; truth < 2; truth++) {
@@ -103,13 +102,18 @@ int eval_print_json(FILE *file, const struct report *report, struct bgd_err *err
     cJSON_AddStringToObject(root, "device", report->device);
     cJSON_AddNumberToObject(root, "cards", (double)e->labels->count);
     cJSON_AddNumberToObject(root, "judged", (double)e->judged);
+    cJSON_AddBoolToObject(root, "calibrated_on_these_labels", report->fitted);
     add_failed(root, e);
     cJSON *bootstrap = cJSON_AddObjectToObject(root, "bootstrap");
     cJSON_AddNumberToObject(bootstrap, "draws", e->draws);
     cJSON_AddNumberToObject(bootstrap, "seed", (double)e->seed);
+    cJSON_AddItemToObject(root, "all", group_object(&e->groups[0]));
     cJSON *groups = cJSON_AddArrayToObject(root, "groups");
-    for (size_t i = 0; i < e->n_groups; i++)
-        cJSON_AddItemToArray(groups, group_object(&e->groups[i]));
+    for (size_t i = 1; i < e->n_groups; i++) {
+        cJSON *group = group_object(&e->groups[i]);
+        add_name(group, "name", e->groups[i].name);
+        cJSON_AddItemToArray(groups, group);
+    }
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (!text)

@@ -1,5 +1,6 @@
 /* An evaluation as tables on a terminal: metrics down, outputs across, each with its interval below. */
 #include "eval.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,9 +13,16 @@ static void put_failed(FILE *file, const struct evaluation *e)
     size_t shown = 0;
     if (e->failed)
         fprintf(file, "not judged: %zu of %zu\n", e->failed, e->labels->count);
-    for (size_t i = 0; i < e->labels->count && shown < FAILED_SHOWN; i++)
-        if (e->cards[i].code && ++shown)
-            fprintf(file, "  %s: %s: %s\n", e->labels->rows[i].file, bgd_code_name(e->cards[i].code), e->cards[i].detail);
+    for (size_t i = 0; i < e->labels->count && shown < FAILED_SHOWN; i++) {
+        if (!e->cards[i].code)
+            continue;
+        shown++;
+        fputs("  ", file);
+        utf8_print(file, e->labels->rows[i].file);
+        fprintf(file, ": %s: ", bgd_code_name(e->cards[i].code));
+        utf8_print(file, e->cards[i].detail);
+        putc('\n', file);
+    }
     if (e->failed > shown)
         fprintf(file, "  and %zu more (--json lists all)\n", e->failed - shown);
 }
@@ -42,24 +50,32 @@ static void put_confusion(FILE *file, const struct evaluation_group *group)
     }
 }
 
-/* A share as a percentage, all else with three decimals. */
 static void put_cell(FILE *file, enum metric metric, double value)
 {
     char text[24] = "-";
     if (!isnan(value))
-        snprintf(text, sizeof text, metric == METRIC_ACCURACY ? "%.1f %%" : "%.3f",
-                 metric == METRIC_ACCURACY ? 100 * value : value);
+        snprintf(text, sizeof text, metric_is_percent(metric) ? "%.1f %%" : "%.3f",
+                 metric_is_percent(metric) ? 100 * value : value);
     fprintf(file, " %*s", CELL, text);
 }
 
 static void put_interval(FILE *file, enum metric metric, double low, double high)
 {
     char text[48] = "";
-    if (!isnan(low) && metric == METRIC_ACCURACY)
+    if (!isnan(low) && metric_is_percent(metric))
         snprintf(text, sizeof text, "%.1f-%.1f", 100 * low, 100 * high);
     else if (!isnan(low))
         snprintf(text, sizeof text, "%.3f-%.3f", low, high);
     fprintf(file, " %*s", CELL, text);
+}
+
+/* A number, or a dash for an output that is not measured. */
+static void put_count(FILE *file, const struct evaluation_output *output, size_t count)
+{
+    if (output->lack)
+        fprintf(file, " %*s", CELL, "-");
+    else
+        fprintf(file, " %*zu", CELL, count);
 }
 
 static void put_counts(FILE *file, const struct evaluation_group *group)
@@ -69,16 +85,19 @@ static void put_counts(FILE *file, const struct evaluation_group *group)
         fprintf(file, " %*s", CELL, output_name(i));
     fprintf(file, "\n  %-20s", "cards labelled");
     for (int i = 0; i < OUTPUTS; i++)
-        fprintf(file, " %*zu", CELL, group->outputs[i].all.n);
+        put_count(file, &group->outputs[i], group->outputs[i].all.n);
     fprintf(file, "\n  %-20s", "positives");
     for (int i = 0; i < OUTPUTS; i++)
-        if (group->outputs[i].all.positives)
-            fprintf(file, " %*zu", CELL, group->outputs[i].all.positives);
+        if (!group->outputs[i].lack && group->outputs[i].all.positives == 0)
+            fprintf(file, " %*s", CELL, "no positives");
         else
-            fprintf(file, " %*s", CELL, group->outputs[i].lack ? "-" : "no positives");
+            put_count(file, &group->outputs[i], group->outputs[i].all.positives);
     fprintf(file, "\n  %-20s", "threshold");
     for (int i = 0; i < OUTPUTS; i++)
-        fprintf(file, " %*.3f", CELL, (double)group->outputs[i].threshold);
+        if (group->outputs[i].lack)
+            fprintf(file, " %*s", CELL, "-");
+        else
+            fprintf(file, " %*.3f", CELL, (double)group->outputs[i].threshold);
     putc('\n', file);
 }
 
@@ -92,11 +111,7 @@ static void put_lacks(FILE *file, const struct evaluation_group *group)
 
 static void put_metric(FILE *file, const struct evaluation_group *group, enum metric metric)
 {
-    char name[32];
-    snprintf(name, sizeof name, "%s", metric_name(metric));
-    for (char *p = name; (p = strchr(p, '_'));)
-        *p = ' ';
-    fprintf(file, "  %-20s", name);
+    fprintf(file, "  %-20s", metric_title(metric));
     for (int i = 0; i < OUTPUTS; i++)
         put_cell(file, metric, group->outputs[i].lack ? (double)NAN : group->outputs[i].all.value[metric]);
     fprintf(file, "\n  %-20s", "");
@@ -110,23 +125,36 @@ static void put_metric(FILE *file, const struct evaluation_group *group, enum me
     putc('\n', file);
 }
 
+static void put_group(FILE *file, const struct evaluation_group *group, bool all)
+{
+    putc('\n', file);
+    if (all)
+        fputs("all cards", file);
+    else
+        utf8_print(file, *group->name ? group->name : "no group");
+    fprintf(file, ": %zu\n", group->cards);
+    if (group->cards == 0)
+        return;
+    put_confusion(file, group);
+    putc('\n', file);
+    put_counts(file, group);
+    for (int metric = 0; metric < METRICS; metric++)
+        put_metric(file, group, (enum metric)metric);
+    put_lacks(file, group);
+}
+
 void eval_print(FILE *file, const struct report *report)
 {
     const struct evaluation *e = report->evaluation;
-    fprintf(file, "%s: %zu cards, %zu judged by %s (%s) on %s\n", report->title, e->labels->count, e->judged, report->pipeline,
+    utf8_print(file, report->title);
+    fprintf(file, ": %zu of %zu cards judged by %s (%s) on %s\n", e->judged, e->labels->count, report->pipeline,
             report->model_hash, report->device);
+    if (report->fitted)
+        fputs(REPORT_FITTED "\n", file);
     put_failed(file, e);
-    for (size_t i = 0; i < e->n_groups; i++) {
-        fprintf(file, "\n%s: %zu cards\n", *e->groups[i].name ? e->groups[i].name : "(no group)", e->groups[i].cards);
-        if (e->groups[i].cards == 0)
-            continue;
-        put_confusion(file, &e->groups[i]);
-        putc('\n', file);
-        put_counts(file, &e->groups[i]);
-        for (int metric = 0; metric < METRICS; metric++)
-            put_metric(file, &e->groups[i], (enum metric)metric);
-        put_lacks(file, &e->groups[i]);
-    }
-    fprintf(file, "\nSmall print: 95 %% intervals of %u bootstrap draws (seed %llu). A dash: there is nothing to count.\n",
+    for (size_t i = 0; i < e->n_groups; i++)
+        put_group(file, &e->groups[i], i == 0);
+    fprintf(file,
+            "\nBelow each number its 95 %% interval (%u bootstrap draws, seed %llu). A dash: there is nothing to count.\n",
             e->draws, (unsigned long long)e->seed);
 }

@@ -19,19 +19,19 @@ bool pictures_decode(struct pictures *pictures, const char *path, uint32_t width
            bgd_image_decode(pictures->file.data, pictures->file.size, width, height, &pictures->image, &ignored) == 0;
 }
 
-int pictures_mask(const struct session *session, const float *mask, struct bgd_image *out)
+bool pictures_mask(const struct session *session, const float *mask, struct bgd_image *out)
 {
     uint32_t width = bgd_engine_mask_width(session->engine), height = bgd_engine_mask_height(session->engine);
     *out = (struct bgd_image){.rgb = malloc((size_t)width * height * 3), .width = width, .height = height};
     if (!out->rgb)
-        return BGD_MEMORY;
+        return false;
     for (size_t i = 0; i < (size_t)width * height; i++)
         memset(out->rgb + 3 * i, (int)(fminf(fmaxf(mask[i], 0), 1) * 255 + 0.5f), 3);
-    return 0;
+    return true;
 }
 
-int pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
-                    struct bgd_image *out)
+bool pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
+                     struct bgd_image *out)
 {
     struct feed_spec spec = session->pipeline->classifier->meta.input;
     size_t plane = (size_t)spec.width * spec.height;
@@ -52,5 +52,8 @@ int pictures_judged(struct pictures *pictures, const struct session *session, co
     for (size_t i = 0; i < plane * 3 && made; i++)
         out->rgb[i] = (uint8_t)(fminf(fmaxf(chw[i % 3 * plane + i / 3], 0), 1) * 255 + 0.5f);
     free(chw);
-    return made ? 0 : BGD_MEMORY;
+    if (made)
+        return true;
+    bgd_image_free(out);
+    return false;
 }

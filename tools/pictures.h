@@ -19,12 +19,12 @@ void pictures_free(struct pictures *pictures);
  * has gone or changed into none. */
 bool pictures_decode(struct pictures *pictures, const char *path, uint32_t width, uint32_t height);
 
-/* A mask of the session's engine as grey RGB of its own size. `out` is to be freed. BGD_MEMORY. */
-int pictures_mask(const struct session *session, const float *mask, struct bgd_image *out);
+/* A mask of the session's engine as grey RGB of its own size. `out` is to be freed; false, and no picture, without memory. */
+bool pictures_mask(const struct session *session, const float *mask, struct bgd_image *out);
 
 /* What the classifier saw of the card, its normalisation undone; four channels are shown on the fill colour, too. `out` is to be
- * freed. Changes pictures->image. */
-int pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
-                    struct bgd_image *out);
+ * freed; false, and no picture, where the file has gone. Changes pictures->image. */
+bool pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
+                     struct bgd_image *out);
 
 #endif

@@ -48,8 +48,8 @@ static int add_to_sheet(struct run *run, const struct flow_row *row, struct bgd_
     struct bgd_image mask = {0}, judged = {0};
     struct sheet_card card = {
         .name = slash && slash[1] ? slash + 1 : row->id, .result = row->code ? NULL : &row->result, .error = row->detail};
-    if (!row->code && run->settings->cut_out && row->mask && pictures_mask(&run->session, row->mask, &mask) == 0 &&
-        pictures_judged(&run->pictures, &run->session, row->id, row->mask, &judged) == 0) {
+    if (!row->code && run->settings->cut_out && row->mask && pictures_mask(&run->session, row->mask, &mask) &&
+        pictures_judged(&run->pictures, &run->session, row->id, row->mask, &judged)) {
         card.mask = &mask;
         card.judged = &judged;
     }

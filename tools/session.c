@@ -48,17 +48,20 @@ static void on_signal(int number)
     errno = kept;
 }
 
+static const int numbers[] = {SIGINT, SIGTERM};
+static bool caught[sizeof numbers / sizeof numbers[0]];
+
 /* The first signal ends the run in good order. One that our parent has told us to ignore stays ignored. */
 static int catch_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM};
     wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && wake >= 0; i++) {
         struct sigaction action = {.sa_handler = on_signal}, old;
         sigemptyset(&action.sa_mask);
         sigaddset(&action.sa_mask, SIGINT);
         sigaddset(&action.sa_mask, SIGTERM);
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        caught[i] = sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN;
+        if (caught[i])
             sigaction(numbers[i], &action, NULL);
     }
     return wake < 0 ? -1 : 0;
@@ -72,6 +75,13 @@ const int *session_wake(void)
 bool session_stopped(void)
 {
     return stopped != 0;
+}
+
+void session_let_go(void)
+{
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (caught[i])
+            signal(numbers[i], SIG_DFL);
 }
 
 /* ---------------------------------------------------------------- the session */

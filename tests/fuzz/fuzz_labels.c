@@ -1,6 +1,6 @@
 /* Any bytes as a label file. What is accepted keeps its promises.
  *   fuzz_labels CORPUS FOLDER_WITH_A_LABEL_FILE */
-#include "labels.h"
+#include "eval/labels.h"
 
 #include <stdlib.h>
 #include <string.h>

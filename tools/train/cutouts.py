@@ -6,7 +6,7 @@
 writes cutouts-train-ORDER-60x80.npz and cutouts-validation-ORDER-60x80.npz: `cards` (n, 80, 60, 3), `alphas` (n, 80, 60) =
 the inverted mask, `labels` (n, 6), of the same cards in the same order as train.py makes for the seed. The segmenter works
 at 96x128 and sees either the decoded card (photo) or its thumbnail enlarged (thumbnail: the founders' order). Another --size
-is for classifiers that take no 60x80 (networks.SMALLEST).
+is for classifiers that take no 60x80 (networks.size_of).
 """
 from __future__ import annotations
 

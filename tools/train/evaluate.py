@@ -21,8 +21,8 @@ from PIL import Image
 
 from cutouts import INPUTS, ORDERS, classifier_input, inverted, segmenter_view
 from labelled import real_rows
-from networks import SMALLEST, classifier
-from synth import DEFECTS, SEGMENTER_SIZE, SIZE, flatten
+from networks import NAMES, classifier, size_of
+from synth import DEFECTS, SEGMENTER_SIZE, flatten
 from tracer import MEAN, STD, Tracer, load_tracer
 
 
@@ -61,11 +61,6 @@ def measure_made(model: torch.nn.Module, cards: np.ndarray, labels: np.ndarray) 
     result = binary(labels[:, 0], p[:, 0])
     result["auc_per_reason"] = {name: auc(labels[:, i + 1], p[:, i + 1]) for i, name in enumerate(DEFECTS)}
     return result
-
-
-def size_of(network: str) -> tuple[int, int]:
-    """Width x height of the cards that a network sees."""
-    return SMALLEST.get(network, SIZE)
 
 
 def picture(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -111,7 +106,7 @@ def main() -> None:
     parser.add_argument("--made", type=Path, required=True)
     parser.add_argument("--input", choices=INPUTS, default="card")
     parser.add_argument("--order", choices=ORDERS, default="photo")
-    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--network", choices=NAMES, default="resnet18")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--segmenter", type=Path, help="needed unless the input is the whole card")
     args = parser.parse_args()

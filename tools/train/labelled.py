@@ -70,7 +70,7 @@ def main() -> None:
     else:
         rows, path = real_rows(args.data), args.out
     with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([HEADER, *rows])
+        csv.writer(file, lineterminator="\n").writerows([HEADER, *rows])
     print(f"{path}: {len(rows)} cards")
 
 

@@ -1,7 +1,7 @@
 """The founders' five classifiers, with torchvision's layers and names where torchvision has the network.
 
-`classifier(name, channels, classes, width)` makes one with fresh weights; `width` scales every number of channels but the
-input's and the output's (0.5: half of them). Every name but zfnet is one of torchvision.models.
+`classifier(name, channels, classes, width)` makes one of NAMES with fresh weights; `width` scales every number of channels but
+the input's and the output's (0.5: half of them).
 """
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ import torch
 import torchvision
 from torch import nn
 
-SMALLEST = {"alexnet": (63, 84)}  # width x height of the cards where 60x80 is too small for a network's layers
+from synth import SIZE
+
+NAMES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "alexnet", "zfnet", "zfnet_lrn",
+         "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
+
+
+def size_of(name: str) -> tuple[int, int]:
+    """Width x height of the cards that a network sees: AlexNet's third pooling finds too few pixels of 60x80."""
+    return (63, 84) if name == "alexnet" else SIZE
 
 
 class ZFNet(nn.Module):
     """Zeiler and Fergus 2013 (arXiv 1311.2901), figure 3: the layout that `bgdet convert` reads as ZFNet.
 
-    features.N     0 conv 7x7/2 pad 1, relu, max-pool 3/2, [LRN]      256.. maps are thinner or wider as the shapes say
-                   conv 5x5/2, relu, max-pool 3/2, [LRN]
-                   three times conv 3x3 pad 1, relu; max-pool 3/2
+    features.N     0 conv 7x7/2 pad 1, 1 relu, 2 max-pool 3/2, 3 LRN or nothing
+                   4 conv 5x5/2, 5 relu, 6 max-pool 3/2, 7 LRN or nothing
+                   8 conv 3x3 pad 1, 9 relu, 10 conv 3x3 pad 1, 11 relu, 12 conv 3x3 pad 1, 13 relu, 14 max-pool 3/2
     avgpool        adaptive, to 6x6, so that any input size fits
     classifier.N   0 dropout, 1 linear, 2 relu, 3 dropout, 4 linear, 5 relu, 6 linear
 
     Pooling rounds up (ceil_mode), as in the figure: 110 to 55, 26 to 13. Where the paper normalises contrast, local response
-    normalisation stands (Krizhevsky et al. 2012: 5 maps, alpha 1e-4, beta 0.75, k 2), if `lrn` says so. It has no weights but
-    a place in the numbering, so the keys tell nothing: `bgdet convert --lrn` must be told.
-    With LRN the convolutions are features.0, 4, 8, 10, 12; so they are without it, where nn.Identity holds LRN's place.
+    normalisation stands (Krizhevsky et al. 2012: 5 maps, alpha 1e-4, beta 0.75, k 2), if `lrn` says so; else nn.Identity holds
+    its place. It has no weights, so the keys tell nothing: `bgdet convert --lrn` must be told.
     """
 
     def __init__(self, channels: int = 3, classes: int = 1000, widths: tuple[int, ...] = (96, 256, 384, 384, 256),
@@ -89,7 +96,9 @@ def alexnet(channels: int, classes: int, width: float) -> nn.Module:
 
 
 def classifier(name: str, channels: int, classes: int, width: float = 1.0) -> nn.Module:
-    if name == "zfnet" or name == "zfnet_lrn":
+    if name not in NAMES:
+        raise ValueError(f"{name}: none of {', '.join(NAMES)}")
+    if name.startswith("zfnet"):
         widths = tuple(round(width * maps) for maps in (96, 256, 384, 384, 256))
         return ZFNet(channels, classes, widths, round(4096 * width), lrn=name == "zfnet_lrn")
     if name == "alexnet":

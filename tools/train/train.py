@@ -24,7 +24,7 @@ import torch
 
 from cutouts import INPUTS, ORDERS, cache_name, classifier_input
 from evaluate import measure_made, to_input
-from networks import SMALLEST, classifier
+from networks import NAMES, classifier, size_of
 from synth import DEFECTS, SIZE, Synth, load
 from tracer import MEAN, STD
 
@@ -115,11 +115,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--input", choices=INPUTS, default="card")
     parser.add_argument("--order", choices=ORDERS, default="photo", help="what the segmenter saw")
-    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--network", choices=NAMES, default="resnet18")
     parser.add_argument("--width", type=float, default=1.0, help="scales the network's channels")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    size = SMALLEST.get(args.network, SIZE)
+    size = size_of(args.network)
     name = f"{args.network}{f'-w{args.width:g}' if args.width != 1 else ''}-{size[0]}x{size[1]}"
 
     if args.input == "card":

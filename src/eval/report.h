@@ -6,6 +6,8 @@
 
 #include "evaluation.h"
 
+#define REPORT_FITTED "The model was calibrated on these very labels, so these numbers flatter it."
+
 /* A wrong verdict, shown. Pictures are 8-bit RGB and may be NULL (rgb of NULL: a file that has gone, no segmenter). */
 struct report_mistake {
     size_t card; /* index into the evaluation's cards */
@@ -18,6 +20,7 @@ struct report {
     const char *pipeline;                /* bgd_pipeline_name */
     const char *model_hash;              /* bgd_pipeline_hash */
     const char *device;
+    bool fitted; /* the model was calibrated on these very labels: the numbers flatter it */
     const struct report_mistake *mistakes;
     size_t n_mistakes;
 };

@@ -13,12 +13,14 @@
 #ifndef BGD_LABELS_H
 #define BGD_LABELS_H
 
+#include "../hash.h"
 #include "bgdet.h"
 
 #define LABELS_BYTES_MAX (1u << 30)
 #define LABELS_ROWS_MAX 10000000u
 #define LABELS_COLUMNS_MAX 256u
 #define LABELS_GROUPS_MAX 64u
+#define LABELS_GROUP_BYTES_MAX 200u /* of a group's name */
 
 /* What is judged of a card: that it is defective, and each reason. */
 enum { OUTPUT_DEFECTIVE, OUTPUT_REASON, OUTPUTS = OUTPUT_REASON + BGD_REASONS };
@@ -39,6 +41,7 @@ struct labels {
     const char *groups[LABELS_GROUPS_MAX]; /* in order of appearance; "" is the group of rows that name none */
     uint32_t n_groups;                     /* 0 without such a column */
     char *ignored;                         /* names of columns that are not read, ", " between them; "" */
+    char hash[HASH_TEXT];                  /* XXH3-128 of the file's bytes */
     char *text;                            /* what rows and groups borrow */
 };
 

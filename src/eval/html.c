@@ -1,7 +1,7 @@
 #include "html.h"
 
-#include "pngfile.h"
-#include "utf8.h"
+#include "../pngfile.h"
+#include "../utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

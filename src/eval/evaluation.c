@@ -1,6 +1,6 @@
 #include "evaluation.h"
 
-#include "err.h"
+#include "../err.h"
 
 #include <assert.h>
 #include <math.h>
@@ -100,14 +100,19 @@ static void count_verdicts(struct evaluation *evaluation, size_t index)
 }
 
 /* Why an output has no sample in a group. */
-static const char *find_lack(const struct evaluation *evaluation, const struct evaluation_group *group, int output)
+static const char *find_lack(const struct evaluation *evaluation, size_t index, int output)
 {
-    if (group->cards == 0)
+    bool known = false, labelled = false;
+    for (size_t i = 0; i < evaluation->labels->count; i++) {
+        const struct label *label = &evaluation->labels->rows[i];
+        known = known || !isnan(evaluation->cards[i].p[output]);
+        labelled = labelled || (is_in(label, index) && label->truth[output] >= 0);
+    }
+    if (evaluation->groups[index].cards == 0)
         return "no card was judged";
-    for (size_t i = 0; i < evaluation->labels->count; i++)
-        if (!isnan(evaluation->cards[i].p[output]))
-            return "nobody has labelled it";
-    return "the model does not know it";
+    if (!known)
+        return "the model does not know it";
+    return labelled ? "no card that is labelled for it was judged" : "nobody has labelled it";
 }
 
 int evaluation_measure(struct evaluation *evaluation, const float thresholds[OUTPUTS], uint32_t draws, uint64_t seed,
@@ -124,7 +129,7 @@ int evaluation_measure(struct evaluation *evaluation, const float thresholds[OUT
             const struct metrics_sample sample = {p, truth, n, thresholds[i]};
             *output = (struct evaluation_output){.threshold = thresholds[i]};
             if (n == 0)
-                output->lack = find_lack(evaluation, &evaluation->groups[group], i);
+                output->lack = find_lack(evaluation, group, i);
             else
                 code = metrics_measure(&sample, draws, seed, &output->all, err);
         }

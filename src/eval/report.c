@@ -1,7 +1,7 @@
 #include "report.h"
 
-#include "err.h"
-#include "file.h"
+#include "../err.h"
+#include "../file.h"
 #include "html.h"
 #include "report_charts.h"
 #include "report_style.h"
@@ -15,25 +15,11 @@
 
 /* ---------------------------------------------------------------- numbers */
 
-static const struct {
-    const char *title;
-    bool percent;
-} columns[METRICS] = {
-    [METRIC_ACCURACY] = {"accuracy", true},
-    [METRIC_CROSS_ENTROPY] = {"cross-entropy", false},
-    [METRIC_PRECISION] = {"precision", true},
-    [METRIC_RECALL] = {"recall", true},
-    [METRIC_F1] = {"F1", true},
-    [METRIC_ROC_AUC] = {"ROC-AUC", false},
-    [METRIC_AVERAGE_PRECISION] = {"average precision", false},
-    [METRIC_CALIBRATION_ERROR] = {"calibration error", false},
-};
-
 static void put_value(FILE *page, enum metric metric, double value)
 {
     if (isnan(value))
         fputs("–", page);
-    else if (columns[metric].percent)
+    else if (metric_is_percent(metric))
         fprintf(page, "%.1f %%", value * 100);
     else
         fprintf(page, "%.3f", value);
@@ -45,7 +31,7 @@ static void put_interval(FILE *page, enum metric metric, const struct evaluation
     double low = output->all.low[metric], high = output->all.high[metric];
     if (output->lack || isnan(low) || isnan(high))
         return;
-    if (columns[metric].percent)
+    if (metric_is_percent(metric))
         fprintf(page, "<small>%.1f – %.1f</small>", low * 100, high * 100);
     else
         fprintf(page, "<small>%.3f – %.3f</small>", low, high);
@@ -137,6 +123,8 @@ static void put_head(FILE *page, const struct report *report)
         fprintf(page, " Small numbers are 95 %% intervals: percentiles of %u bootstrap draws (seed %llu).", evaluation->draws,
                 (unsigned long long)evaluation->seed);
     fputs("</p>\n", page);
+    if (report->fitted)
+        fputs("<p><b>" REPORT_FITTED "</b></p>\n", page);
     put_unlabelled(page, evaluation->labels);
     put_failed(page, evaluation);
 }
@@ -148,7 +136,7 @@ static void put_headline(FILE *page, const struct evaluation_output *defective)
     static const enum metric shown[] = {METRIC_ACCURACY, METRIC_CROSS_ENTROPY, METRIC_ROC_AUC, METRIC_CALIBRATION_ERROR};
     fputs("<div class=\"headline\">\n", page);
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
-        fprintf(page, "<div><span>%s</span><b>", columns[shown[i]].title);
+        fprintf(page, "<div><span>%s</span><b>", metric_title(shown[i]));
         put_value(page, shown[i], value_of(defective, shown[i]));
         fputs("</b>", page);
         put_interval(page, shown[i], defective);
@@ -213,7 +201,7 @@ static void put_outputs(FILE *page, const struct evaluation_group *group)
           "<th scope=\"col\">positives</th><th scope=\"col\">threshold</th>",
           page);
     for (int metric = 0; metric < METRICS; metric++)
-        fprintf(page, "<th scope=\"col\">%s</th>", columns[metric].title);
+        fprintf(page, "<th scope=\"col\">%s</th>", metric_title((enum metric)metric));
     fputs("</tr></thead>\n<tbody>\n", page);
     for (int i = 0; i < OUTPUTS; i++)
         put_output_row(page, group, i);

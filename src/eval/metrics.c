@@ -1,6 +1,6 @@
 #include "metrics.h"
 
-#include "err.h"
+#include "../err.h"
 
 #include <assert.h>
 #include <math.h>
@@ -14,6 +14,20 @@ const char *metric_name(enum metric metric)
     _Static_assert(sizeof names / sizeof *names == METRICS, "a name for each");
     assert((size_t)metric < METRICS);
     return names[metric];
+}
+
+const char *metric_title(enum metric metric)
+{
+    static const char *const titles[] = {"accuracy", "cross-entropy", "precision",         "recall",
+                                         "F1",       "ROC-AUC",       "average precision", "calibration error"};
+    _Static_assert(sizeof titles / sizeof *titles == METRICS, "a title for each");
+    assert((size_t)metric < METRICS);
+    return titles[metric];
+}
+
+bool metric_is_percent(enum metric metric)
+{
+    return metric == METRIC_ACCURACY || metric == METRIC_PRECISION || metric == METRIC_RECALL || metric == METRIC_F1;
 }
 
 /* ---------------------------------------------------------------- the sample, by P downwards */

@@ -1,7 +1,7 @@
 #include "report_charts.h"
 
 #include "chart.h"
-#include "err.h"
+#include "../err.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,7 @@
 #include "labels.h"
 
-#include "err.h"
-#include "file.h"
-#include "hash.h"
+#include "../err.h"
+#include "../file.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -189,6 +188,9 @@ static int get_truth(const char *values[COLUMNS], struct label *label, struct bg
 static int get_group(const char *name, struct labels *labels, struct label *label, struct bgd_err *err)
 {
     uint32_t group = 0;
+    if (strlen(name) > LABELS_GROUP_BYTES_MAX)
+        return err_set(err, BGD_LIMIT, "line %u: a group's name of %zu bytes, at most %u are read", label->line, strlen(name),
+                       LABELS_GROUP_BYTES_MAX);
     while (group < labels->n_groups && strcmp(labels->groups[group], name) != 0)
         group++;
     if (group == LABELS_GROUPS_MAX)
@@ -292,6 +294,7 @@ static int parse(char *text, size_t size, struct labels **out, struct bgd_err *e
         return err_set(err, BGD_MEMORY, "out of memory");
     }
     labels->text = text;
+    hash_text(text, size, labels->hash);                 /* before it is cut */
     bool marked = strncmp(text, "\xef\xbb\xbf", 3) == 0; /* UTF-8's byte order mark */
     struct reader reader = {.at = text + (marked ? 3 : 0), .line = 1};
     if (check_bytes(text, size, err) || read_header(&reader, labels, err) || read_rows(&reader, labels, err) ||

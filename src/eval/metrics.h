@@ -34,6 +34,12 @@ enum metric {
 /* "accuracy", "cross_entropy", ... "calibration_error". */
 const char *metric_name(enum metric metric);
 
+/* "accuracy", "cross-entropy", "ROC-AUC": for people. */
+const char *metric_title(enum metric metric);
+
+/* Accuracy, precision, recall and F1, which people read as percentages. */
+bool metric_is_percent(enum metric metric);
+
 #define METRICS_BINS 15
 
 /* One output on n cards. Borrowed. */

@@ -8,7 +8,7 @@
 #ifndef BGD_EVALUATION_H
 #define BGD_EVALUATION_H
 
-#include "flow.h"
+#include "../flow.h"
 #include "labels.h"
 #include "metrics.h"
 
@@ -23,7 +23,7 @@ struct evaluation_group {
     const char *name; /* "all" for group 0, else as in the labels */
     size_t cards;     /* judged */
     /* [truth: clean, defective][verdict: clean, review, defective] */
-    size_t confusion[2][3];
+    size_t confusion[2][BGD_VERDICTS];
     struct evaluation_output outputs[OUTPUTS];
 };
 
@@ -52,7 +52,7 @@ void evaluation_close(struct evaluation *evaluation);
 int evaluation_add(struct evaluation *evaluation, const struct flow_row *row, struct bgd_err *err);
 
 /*
- * Fills `groups` from the cards that have had their row. `thresholds` are the model's. May be called again with others. The
+ * Fills `groups` from the cards that have had their row. `thresholds` are the model's. The
  * intervals of a group's output follow from its cards and the seed: not from which other groups there are. BGD_MEMORY.
  */
 int evaluation_measure(struct evaluation *evaluation, const float thresholds[OUTPUTS], uint32_t draws, uint64_t seed,
