@@ -244,7 +244,7 @@ Test(ops_tracer, attributes_and_shapes_that_do_not_fit_are_refused)
 {
     static const struct shape a = {6, 4, 5}, channels = {6, 1, 1}, pixels = {1, 4, 5}, other = {5, 4, 5}, rows = {1, 5, 5},
                               many = {64, 65, 2};
-    static const struct {
+    const struct {
         struct bgd_format_op op;
         struct shape inputs[3];
         const char *text;

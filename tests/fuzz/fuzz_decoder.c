@@ -19,7 +19,8 @@ static void check(bool right)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static float chw[3 * 12 * 16];
-    static const struct feed_spec spec = {12, 16, {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}};
+    static const struct feed_spec spec = {
+        .width = 12, .height = 16, .channels = 3, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.25f, 0.25f, 0.25f}};
     for (uint32_t min = 0; min <= 12; min += 6) {
         struct bgd_image image = {0};
         struct feed_scratch scratch = {0};
@@ -32,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check(image.height >= 1 && image.height <= image.full_height && image.full_height <= BGD_IMAGE_SIDE_MAX);
             check((image.width >= min || image.width == image.full_width) &&
                   (image.height >= min || image.height == image.full_height));
-            check(feed_image(&image, &spec, &scratch, chw, &err) == 0);
+            check(feed_image(&image, NULL, &spec, &scratch, chw, &err) == 0);
             for (size_t i = 0; i < sizeof chw / sizeof *chw; i++)
                 check(chw[i] >= -2.001f && chw[i] <= 2.001f);
         }

@@ -34,7 +34,7 @@ static void run(const struct bgd_model *model)
     struct bgd_err err = {0};
     struct device *device;
     struct exec *exec;
-    if (backend_ref.open(&device, &err))
+    if (backend_ref.open(BGD_PRECISION_F32, &device, &err))
         abort();
     if (backend_ref.prepare(device, model, 1, NULL, &exec, &err))
         abort();
