@@ -57,7 +57,8 @@ static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
     const struct bgd_model *classifier = engine->pipeline->classifier;
     int defective = meta_label(&classifier->meta, "defective");
     if (defective < 0)
-        return err_set(err, BGD_ARGUMENT, "the model has no label \"defective\"");
+        return err_set(err, BGD_ARGUMENT,
+                       "the model has no label \"defective\": bgdet convert --labels names a model's outputs");
     engine->defective = (uint32_t)defective;
     for (int i = 0; i < BGD_REASONS; i++)
         engine->reasons[i] = meta_label(&classifier->meta, bgd_reason_name((enum bgd_reason)i));

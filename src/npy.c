@@ -53,6 +53,15 @@ static bool accept_shape(struct bytes *b, struct npy *npy)
     return true;
 }
 
+/* Bytes up to the comma that ends a value, at most 24. */
+static int value_length(const struct bytes *b)
+{
+    int length = 0;
+    while (length < 24 && (size_t)length < bytes_left(b) && b->data[b->pos + (size_t)length] != ',')
+        length++;
+    return length;
+}
+
 static int parse_header(struct bytes *b, struct npy *npy, struct bgd_err *err)
 {
     bool descr = false, order = false, shape = false;
@@ -62,8 +71,8 @@ static int parse_header(struct bytes *b, struct npy *npy, struct bgd_err *err)
         if (!descr && accept(b, "'descr':")) {
             descr = true;
             if (!accept(b, "'<f4'"))
-                return err_set(err, BGD_UNSUPPORTED, "dtype %.*s, expected '<f4' (float32)",
-                               (int)(bytes_left(b) < 12 ? bytes_left(b) : 12), (const char *)b->data + b->pos);
+                return err_set(err, BGD_UNSUPPORTED, "dtype %.*s, expected '<f4' (float32)", value_length(b),
+                               (const char *)b->data + b->pos);
         } else if (!order && accept(b, "'fortran_order':")) {
             order = true;
             if (!accept(b, "False"))

@@ -22,7 +22,7 @@ static int check_parts(const struct bgd_pipeline *p, struct bgd_err *err)
     if (!p->segmenter && c->input.channels != 3)
         return err_set(err, BGD_ARGUMENT,
                        "the classifier takes %u channels, the last of which is a cut-out's alpha: it needs a "
-                       "pipeline with a segmenter",
+                       "pipeline file with a segmenter, as pipelines/default.json is",
                        c->input.channels);
     if (!p->segmenter)
         return 0;

@@ -19,6 +19,7 @@ claim "a target without --calibrate is refused" 64 "$bgdet" eval --labels "$labe
 claim "an unknown target is named" 64 "$bgdet" eval --labels "$labels" --calibrate --target auc; says err '--target auc: expected f1'
 claim "a precision beyond 1 is refused" 64 "$bgdet" eval --labels "$labels" --calibrate --target precision=1.5; says err 'precision=1.5'
 claim "a band the wrong way round is refused" 64 "$bgdet" eval --labels "$labels" --calibrate --review 0.8:0.2; says err '0.8:0.2'
+claim "a calibration without an output is refused" 64 "$bgdet" eval --labels "$labels" --calibrate; says err "name it with --output"
 claim "an unknown calibration is named" 64 "$bgdet" eval --labels "$labels" --calibrate=isotonic; says err 'isotonic'
 claim "missing labels are named" 66 "$bgdet" eval --labels gone.csv; says err 'gone.csv'
 
@@ -62,7 +63,7 @@ check "cards were judged for nothing" test ! -s out
 
 # ---------------------------------------------------------------- calibration
 cp "$model" mine.bgd
-claim "a calibration goes into the model file" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m mine.bgd --calibrate=platt --review 0.01:0.99
+claim "a calibration goes into the model file" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m mine.bgd --calibrate=platt --review 0.01:0.99 -o mine.bgd
 says err 'Platt pair per output' 'mine.bgd: written' 'defective +24'
 check "the model file is as it was" test "$(cmp -s mine.bgd "$model"; echo $?)" -eq 1
 says out 'calibrated on these very labels'
@@ -91,11 +92,11 @@ claim "nor is a segmenter" 64 "$bgdet" eval --labels set/labels.csv --calibrate 
 claim "an output in no folder is found out before the work" 64 "$bgdet" eval --labels set/labels.csv -m "$model" --calibrate -o gone/x.bgd
 says err 'gone/'
 printf 'file,clean,text,not_white,extra_objects,cropped,duplicates\nclean_mug.jpg,1,0,0,0,0,0\n' >set/alike.csv
-claim "labels that are all alike calibrate nothing" 64 "$bgdet" eval --labels set/alike.csv -m "$model" --calibrate -o alike.bgd
+claim "labels that are all alike calibrate nothing" 65 "$bgdet" eval --labels set/alike.csv -m "$model" --calibrate -o alike.bgd
 says err 'nothing to calibrate on'
 check "a file is there all the same" test ! -e alike.bgd
 cp "$model" real.bgd && chmod 640 real.bgd && ln -s real.bgd link.bgd
-claim "a link stays one" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m link.bgd --calibrate
+claim "a link stays one" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m link.bgd --calibrate -o link.bgd
 check "it was replaced" test -L link.bgd
 check "its permissions changed" test "$(stat -c %a real.bgd)" = 640
 claim "a precision is met to the letter" 0 "$bgdet" eval --labels "$labels" --root "$cards" -m "$model" --calibrate -o p.bgd --target precision=0.8
@@ -110,7 +111,9 @@ wrong() { # wrong "WHAT" PATTERN: bad.csv is refused so
 }
 : >bad.csv; wrong "an empty file" ''
 head -1 "$labels" >bad.csv; wrong "a header alone" ''
-printf 'file,clean,text\na.jpg,1,0\n' >bad.csv; wrong "a column is missing" 'not_white'
+printf 'file,clean,text\na.jpg,1,0\n' >bad.csv; wrong "a column is missing" 'not_white.*may be empty'
+printf 'file;clean;text;not_white;extra_objects;cropped;duplicates\na.jpg;1;0;0;0;0;0\n' >bad.csv; wrong "semicolons" 'semicolons, expected commas'
+printf 'file,clean,text,not_wite,extra_objects,cropped,duplicates\na.jpg,1,0,0,0,0,0\n' >bad.csv; wrong "a misspelt column" 'not_white.*found but not read: not_wite'
 printf 'file,clean,text,not_white,extra_objects,cropped,duplicates\na.jpg,1,0,0,0,0,2\n' >bad.csv; wrong "a 2" 'line 2.*duplicates'
 printf 'file,clean,text,not_white,extra_objects,cropped,duplicates\na.jpg,1,0,0,0,0,0\nb.jpg,1,0,0,0,0,0\na.jpg,1,0,0,0,0,0\n' >bad.csv
 wrong "a file twice" 'lines 2 and 4'

@@ -34,6 +34,17 @@ static void expect_truth(const struct label *label, const int truth[OUTPUTS])
         cr_expect_eq(label->truth[i], truth[i], "%s of %s", output_name(i), label->file);
 }
 
+Test(labels, leaves_out_rows_of_commas_alone)
+{
+    struct bgd_err err;
+    struct labels *labels;
+    const char *text = "file,clean,text,not_white,extra_objects,cropped,duplicates\na.jpg,1,0,0,0,0,0\n,,,,,,\n,,,,,,\n";
+    cr_assert_eq(labels_parse(text, strlen(text), &labels, &err), 0, "%s", err.text);
+    cr_expect_eq(labels->count, 1);
+    labels_close(labels);
+    expect_refusal("file,clean,text,not_white,extra_objects,cropped,duplicates\n,1,,,,,\n", "line 2: \"file\" is empty");
+}
+
 Test(labels, reads_what_is_known_of_each_card)
 {
     struct labels *labels = parsed(HEADER "a.jpg,1,0,0,0,0,0\nb.jpg,0,1,0,,,1\nc d.jpg,0,,,,,\n");
@@ -108,7 +119,12 @@ Test(labels, refuses_a_header_that_lacks_or_repeats_a_column)
     expect_refusal("file,text,not_white,extra_objects,cropped,duplicates\na.jpg,,,,,\n",
                    "line 1: no column is called \"clean\"");
     expect_refusal("\nfile,clean,text,not_white,extra_objects,cropped\n", "line 2: no column is called \"duplicates\"");
-    expect_refusal("file, clean,text,not_white,extra_objects,cropped,duplicates\n", "no column is called \"clean\"");
+    expect_refusal("file, clean,text,not_white,extra_objects,cropped,duplicates\n",
+                   "no column is called \"clean\"; found but not read:  clean");
+    expect_refusal("file,clean,text,not_wite,extra_objects,cropped,duplicates\n",
+                   "no column is called \"not_white\" (its values may be empty); found but not read: not_wite");
+    expect_refusal("file;clean;text;not_white;extra_objects;cropped;duplicates\n", "separated by semicolons, expected commas");
+    expect_refusal("file\tclean\ttext\tnot_white\textra_objects\tcropped\tduplicates\n", "separated by tabs, expected commas");
     expect_refusal("file,clean,text,text,not_white,extra_objects,cropped,duplicates\n",
                    "line 1: 2 columns are called \"text\"");
     expect_refusal("group,file,clean,text,not_white,extra_objects,cropped,duplicates,group,group\n",

@@ -33,6 +33,8 @@ static int measure(const struct column *column, float threshold, struct metrics 
     return metrics_measure(&sample, 0, 0, metrics, err);
 }
 
+#define FEW 10 /* cards of a kind below which a fit says little */
+
 static void print_change(const char *name, const struct metrics *before, const struct metrics *after, float old, float new,
                          struct calibration calibration, bool met)
 {
@@ -41,6 +43,8 @@ static void print_change(const char *name, const struct metrics *before, const s
             before->value[METRIC_CROSS_ENTROPY], after->value[METRIC_CROSS_ENTROPY], before->value[METRIC_CALIBRATION_ERROR],
             after->value[METRIC_CALIBRATION_ERROR], before->value[METRIC_F1], after->value[METRIC_F1],
             met ? "" : "  (no threshold meets the target: kept)");
+    if (after->positives < FEW || after->n - after->positives < FEW)
+        fprintf(stderr, "  %-14s few cards: P is drawn towards the middle, and another sample would say something else\n", "");
 }
 
 /* Fits one output into `meta`: *fitted, or says why not. */
@@ -93,7 +97,7 @@ static int fit_outputs(const struct calibrate_settings *s, const struct evaluati
     free(column.p);
     free(column.truth);
     if (!code && !cards->child)
-        code = err_set(err, BGD_ARGUMENT, "%s: nothing to calibrate on: each output needs cards of both kinds", s->labels);
+        code = err_set(err, BGD_DAMAGED, "%s: nothing to calibrate on: each output needs cards of both kinds", s->labels);
     return code;
 }
 
@@ -285,7 +289,10 @@ int calibrate_model(const struct calibrate_settings *s, const struct session *se
         fprintf(stderr, "a precision of at least %g:\n", s->target.precision);
     int code = calibrate(s, session, evaluation, &meta, hash, err);
     if (!code) {
-        fprintf(stderr, "%s: written\n", s->output);
+        fprintf(stderr, "%s: written%s\n", s->output,
+                session->pipeline->segmenter
+                    ? "; it goes into a pipeline file as its classifier, in the place of the one that was judged with"
+                    : "");
         judge_again(evaluation, &meta, thresholds);
     }
     meta_free(&meta);

@@ -23,7 +23,7 @@ static const char help[] =
     "\n"
     "LABELS.csv has the columns file,clean,text,not_white,extra_objects,cropped,duplicates and, if cards come in groups, "
     "group.\n"
-    "1 is yes, 0 is no; a reason that nobody has looked for stays empty. src/labels.h has the details.\n"
+    "1 is yes, 0 is no; a reason that nobody has looked for stays empty. src/eval/labels.h has the details.\n"
     "\n"
     "      --labels FILE       the labelled cards\n"
     "      --root FOLDER       where their files are looked for (default: the folder of LABELS.csv)\n"
@@ -32,12 +32,12 @@ static const char help[] =
     "      --json              one JSON object instead of tables\n"
     "      --report FOLDER     also write FOLDER/index.html: the same with curves, and the worst mistakes as pictures\n"
     "      --calibrate[=HOW]   fit the classifier's outputs to these labels, one temperature each (HOW: temperature, default)\n"
-    "                          or a Platt pair each (platt), and its thresholds, and write them into its model file; with few\n"
-    "                          cards, P is kept away from 0 and 1 by that\n"
+    "                          or a Platt pair each (platt), and its thresholds, and write its model file with them; with few\n"
+    "                          cards, P is drawn towards the middle: take a hundred or more\n"
     "      --target WHAT       f1: thresholds of the highest F1 (default); precision=P: of the most recall at precision P\n"
     "      --review LO:HI      with --calibrate: cards with LO <= P(defective) < HI get the verdict \"review\" (default:\n"
-    "                          the band that the model has, if any)\n"
-    "  -o, --output MODEL      with --calibrate: write this model file, and leave the one that was read as it is\n"
+    "                          the band that the model has, if any); the threshold must lie between them\n"
+    "  -o, --output MODEL      with --calibrate: the model file to write; it may be the one that is read\n"
     "      --decode HOW        scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel\n"
     "      --device NAME       auto, onednn, ref, cuda (default auto: the fastest that is there)\n"
     "      --precision P       auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n"
@@ -139,6 +139,8 @@ static int parse(struct settings *s, int argc, char **argv)
         return tool_usage("eval", "%s: cards are named by the labels, not on the command line", argv[optind]);
     if (!s->calibrate.labels)
         return tool_usage("eval", "no --labels LABELS.csv");
+    if (s->wants_calibration && !s->calibrate.output)
+        return tool_usage("eval", "--calibrate writes a model file: name it with --output (it may be the one that is read)");
     if (!s->wants_calibration && (s->wants_target || s->calibrate.review[1] > 0 || s->calibrate.output))
         return tool_usage("eval", "--target, --review and --output say what --calibrate is to do, which is missing");
     s->session.engine.uncalibrated = s->wants_calibration;
@@ -149,7 +151,6 @@ static int parse(struct settings *s, int argc, char **argv)
 
 struct eval {
     const struct settings *settings;
-    struct calibrate_settings calibrate; /* the settings', output filled in */
     struct session session;
     struct labels *labels;
     struct evaluation *evaluation;
@@ -198,10 +199,7 @@ static int open_all(struct eval *eval, struct bgd_err *err)
     if (labels_open(s->calibrate.labels, &eval->labels, err) || find_cards(eval, err) ||
         session_open(&s->session, &eval->session, err) || evaluation_open(eval->labels, &eval->evaluation, err))
         return err->code;
-    eval->calibrate = s->calibrate;
-    if (!eval->calibrate.output)
-        eval->calibrate.output = eval->session.pipeline->classifier->path;
-    if ((s->wants_calibration && calibrate_check_output(eval->calibrate.output, err)) ||
+    if ((s->wants_calibration && calibrate_check_output(s->calibrate.output, err)) ||
         (s->report && make_folder(s->report, err)))
         return err->code;
     if (*eval->labels->ignored) {
@@ -313,13 +311,13 @@ static int evaluate(struct eval *eval, struct bgd_err *err)
     if (session_stopped())
         return err_set(err, BGD_WRITE, "stopped by a signal: nothing is evaluated");
     if (eval->evaluation->judged == 0)
-        return err_set(err, BGD_UNREADABLE, "%s: none of its %zu cards could be judged; the first: %s: %s", s->calibrate.labels,
-                       eval->labels->count, eval->paths[0], eval->evaluation->cards[0].detail);
+        return err_set(err, BGD_UNREADABLE, "%s: none of its %zu cards could be judged; the first: %s: %s%s",
+                       s->calibrate.labels, eval->labels->count, eval->paths[0], eval->evaluation->cards[0].detail,
+                       s->root ? "" : " (--root names the folder that files are looked for in)");
     session_let_go();
     char hash[HASH_TEXT];
     snprintf(hash, sizeof hash, "%s", bgd_pipeline_hash(eval->session.pipeline));
-    if (s->wants_calibration &&
-        calibrate_model(&eval->calibrate, &eval->session, eval->evaluation, eval->thresholds, hash, err))
+    if (s->wants_calibration && calibrate_model(&s->calibrate, &eval->session, eval->evaluation, eval->thresholds, hash, err))
         return err->code;
     if (evaluation_measure(eval->evaluation, eval->thresholds, DRAWS, SEED, err))
         return err->code;

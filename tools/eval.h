@@ -31,7 +31,7 @@ bool calibrate_was_on(const struct bgd_model *model, const char *hash);
 /*
  * Fits the classifier's outputs to an evaluation whose P are the network's own (bgd_engine_options.uncalibrated), writes the
  * model file, and turns the evaluation into one of the new model: P, verdicts. Outputs whose labels are all alike stay as they
- * were; if all do, nothing is written (BGD_ARGUMENT). Says on stderr what changed. `thresholds` are filled with the new ones,
+ * were; if all do, nothing is written (BGD_DAMAGED: the labels are of no use). Says on stderr what changed. `thresholds` are filled with the new ones,
  * `hash` with that of the session's pipeline with the new model in it.
  */
 int calibrate_model(const struct calibrate_settings *settings, const struct session *session, struct evaluation *evaluation,

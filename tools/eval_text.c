@@ -45,7 +45,7 @@ static void put_confusion(FILE *file, const struct evaluation_group *group)
     if (review) {
         size_t right = group->confusion[0][BGD_CLEAN] + group->confusion[1][BGD_DEFECTIVE];
         size_t decided = group->cards - group->confusion[0][BGD_REVIEW] - group->confusion[1][BGD_REVIEW];
-        fprintf(file, "  %.1f %% of the cards are decided, %.1f %% of these rightly\n",
+        fprintf(file, "  %.1f %% of the cards are decided, %.1f %% of these rightly; what follows is by the threshold\n",
                 100 * (double)decided / (double)group->cards, decided ? 100 * (double)right / (double)decided : NAN);
     }
 }
@@ -152,8 +152,9 @@ void eval_print(FILE *file, const struct report *report)
     if (report->fitted)
         fputs(REPORT_FITTED "\n", file);
     put_failed(file, e);
-    for (size_t i = 0; i < e->n_groups; i++)
-        put_group(file, &e->groups[i], i == 0);
+    for (size_t i = 1; i < e->n_groups; i++)
+        put_group(file, &e->groups[i], false);
+    put_group(file, &e->groups[0], true); /* last: what a terminal still shows */
     fprintf(file,
             "\nBelow each number its 95 %% interval (%u bootstrap draws, seed %llu). A dash: there is nothing to count.\n",
             e->draws, (unsigned long long)e->seed);

@@ -67,10 +67,11 @@ static int check_input(const struct bgd_model *model, const struct npy *x, const
     struct shape s = model_shape(model, 0);
     if (model->header->n_inputs != 1)
         return err_set(err, BGD_ARGUMENT, "the graph has %u inputs, only one can be given", model->header->n_inputs);
+    char shape[128] = "";
+    for (uint32_t i = 0, used = 0; i < x->ndim && used < sizeof shape; i++)
+        used += (uint32_t)snprintf(shape + used, sizeof shape - used, "%s%llu", i ? ", " : "", (unsigned long long)x->dims[i]);
     if (x->ndim != 4 || x->dims[0] == 0 || x->dims[1] != s.c || x->dims[2] != s.h || x->dims[3] != s.w)
-        return err_set(err, BGD_ARGUMENT, "%s: shape (%llu, %llu, %llu, %llu) with %u dimensions, expected (n, %u, %u, %u)",
-                       path, (unsigned long long)x->dims[0], (unsigned long long)x->dims[1], (unsigned long long)x->dims[2],
-                       (unsigned long long)x->dims[3], x->ndim, s.c, s.h, s.w);
+        return err_set(err, BGD_ARGUMENT, "%s: shape (%s), expected (n, %u, %u, %u)", path, shape, s.c, s.h, s.w);
     return 0;
 }
 

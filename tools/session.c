@@ -125,10 +125,11 @@ int session_run(struct session *session, struct catalogue *catalogue, bool masks
     const struct session_settings *s = &session->settings;
     const struct flow_options flow = {
         .engine = session->engine, .threads = s->threads, .exact = s->exact, .masks = masks, .stop = &stopped, .wake = &wake};
-    if (!s->quiet && *bgd_engine_passed_over(session->engine))
+    bool first = session->progress.start == 0;
+    if (first && !s->quiet && *bgd_engine_passed_over(session->engine))
         fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(session->engine),
                 bgd_engine_passed_over(session->engine));
-    if (bgd_engine_halved(session->engine))
+    if (first && bgd_engine_halved(session->engine))
         fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(session->engine));
     progress_start(&session->progress, bar && !s->quiet);
     int code = flow_run(&flow, catalogue, sink, user, &session->report, err);

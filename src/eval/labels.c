@@ -100,7 +100,18 @@ static uint8_t find_column(const char *name)
     return column;
 }
 
-static int check_columns(const struct reader *reader, uint32_t line, struct bgd_err *err)
+/* A header that names no column of ours but would, were it cut elsewhere: what spreadsheets write in many countries. */
+static int check_separator(const struct labels *labels, uint32_t line, struct bgd_err *err)
+{
+    static const char separators[] = ";\t";
+    for (const char *s = separators; *s; s++)
+        if (strchr(labels->ignored, *s))
+            return err_set(err, BGD_DAMAGED, "line %u: values seem to be separated by %s, expected commas", line,
+                           *s == ';' ? "semicolons" : "tabs");
+    return 0;
+}
+
+static int check_columns(const struct reader *reader, const struct labels *labels, uint32_t line, struct bgd_err *err)
 {
     for (int column = 0; column < COLUMNS; column++) {
         size_t n = 0;
@@ -108,8 +119,13 @@ static int check_columns(const struct reader *reader, uint32_t line, struct bgd_
             n += reader->columns[i] == column;
         if (n > 1)
             return err_set(err, BGD_DAMAGED, "line %u: %zu columns are called \"%s\"", line, n, column_name(column));
-        if (n == 0 && column != COLUMN_GROUP)
-            return err_set(err, BGD_DAMAGED, "line %u: no column is called \"%s\"", line, column_name(column));
+        if (n > 0 || column == COLUMN_GROUP)
+            continue;
+        if (check_separator(labels, line, err))
+            return err->code;
+        return err_set(err, BGD_DAMAGED, "line %u: no column is called \"%s\"%s%s%s", line, column_name(column),
+                       column >= COLUMN_REASON ? " (its values may be empty)" : "",
+                       *labels->ignored ? "; found but not read: " : "", labels->ignored);
     }
     return 0;
 }
@@ -144,7 +160,7 @@ static int read_header(struct reader *reader, struct labels *labels, struct bgd_
     }
     if (!labels->ignored && !(labels->ignored = strdup("")))
         return err_set(err, BGD_MEMORY, "out of memory");
-    return check_columns(reader, line, err);
+    return check_columns(reader, labels, line, err);
 }
 
 /* ---------------------------------------------------------------- rows */
@@ -164,6 +180,15 @@ static int read_row(struct reader *reader, const char *values[COLUMNS], struct b
     if (n != reader->width)
         return err_set(err, BGD_DAMAGED, "line %u: %zu values, expected %zu as in the header", line, n, reader->width);
     return 0;
+}
+
+/* A row of commas alone: spreadsheets leave them behind the last card. */
+static bool is_blank(const char *values[COLUMNS])
+{
+    bool blank = true;
+    for (int column = 0; column < COLUMNS; column++)
+        blank = blank && (!values[column] || !*values[column]);
+    return blank;
 }
 
 /* From "clean" and the reasons, which stand in the order of the outputs. */
@@ -228,7 +253,9 @@ static int read_rows(struct reader *reader, struct labels *labels, struct bgd_er
     while (next_row(reader)) {
         const char *values[COLUMNS] = {NULL};
         uint32_t line = reader->line;
-        if (read_row(reader, values, err) || add_row(values, line, labels, &capacity, err))
+        if (read_row(reader, values, err))
+            return err->code;
+        if (!is_blank(values) && add_row(values, line, labels, &capacity, err))
             return err->code;
     }
     return labels->count > 0 ? 0 : err_set(err, BGD_DAMAGED, "line %u: no cards after the header", reader->line);

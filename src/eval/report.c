@@ -172,6 +172,13 @@ static void put_confusion(FILE *page, const struct evaluation_group *group)
         fprintf(page, "<td>%zu</td></tr>\n", cards);
     }
     fputs("</tbody>\n</table>\n", page);
+    size_t undecided = group->confusion[0][BGD_REVIEW] + group->confusion[1][BGD_REVIEW], decided = group->cards - undecided;
+    size_t right = group->confusion[0][BGD_CLEAN] + group->confusion[1][BGD_DEFECTIVE];
+    if (review)
+        fprintf(page,
+                "<p class=\"note\">%.1f %% of the cards are decided, %.1f %% of these rightly. All other numbers are by the "
+                "threshold, as if there were no review.</p>\n",
+                share(decided, group->cards) * 100, share(right, decided) * 100);
 }
 
 /* ---------------------------------------------------------------- tables */
@@ -310,7 +317,7 @@ static int put_mistake(FILE *page, const struct evaluation *evaluation, const st
     fputs("<figure><div class=\"pictures\">\n", page);
     if (put_picture(page, "card", "smooth", &mistake->image, &mistake->image, err) ||
         put_picture(page, "mask", "smooth", &mistake->mask, &mistake->image, err) ||
-        put_picture(page, "what the classifier saw", "pixels", &mistake->judged, &mistake->image, err))
+        put_picture(page, "background that it leaves", "pixels", &mistake->judged, &mistake->image, err))
         return err_prefix(err, "%s: ", label->file);
     if (!mistake->image.rgb && !mistake->mask.rgb && !mistake->judged.rgb)
         fputs("no picture", page);
@@ -327,8 +334,10 @@ static int put_mistake(FILE *page, const struct evaluation *evaluation, const st
 
 static int put_mistakes(FILE *page, const struct report *report, struct bgd_err *err)
 {
-    if (report->n_mistakes == 0)
+    if (report->n_mistakes == 0) {
+        fputs("<h2>The worst mistakes</h2>\n<p class=\"note\">There are none: no decided card is wrong.</p>\n", page);
         return 0;
+    }
     fprintf(page,
             "<h2>The worst mistakes</h2>\n<p class=\"note\">The %zu wrong verdicts whose P(defective) is the furthest from the "
             "label. Below each the P of the reasons; those that were labelled stand out.</p>\n<div class=\"mistakes\">\n",
