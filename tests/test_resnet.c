@@ -223,7 +223,7 @@ Test(resnet, every_missing_tensor_is_named)
                           !strcmp(e->name, "fc.weight") || !strcmp(e->name, "layer1.0.conv1.weight") ||
                           !strcmp(e->name, "layer4.0.conv1.weight");
             bool blocks = ends_with(e->name, "conv1.weight");
-            char lacks[96];
+            char lacks[160];
             snprintf(lacks, sizeof lacks, "no network that is known. ResNet: no %s; VGG: ", e->name);
             check_refused(&options, family ? lacks : blocks ? "is none of 18, 34, 50, 101, 152" : e->name, e->name);
         }

@@ -237,7 +237,7 @@ Test(tracer, every_missing_tensor_is_named)
     for (uint32_t i = 0; i < s->n; i++) {
         const struct entry *e = &s->entries[i];
         const char *text = e->name, *block = strstr(e->name, "_blocks.");
-        char lacks[96];
+        char lacks[160];
         snprintf(lacks, sizeof lacks, "; TRACER: no %s", e->name);
         if (e->counter || strncmp(e->name, "model.Frequency_Edge_Module1.UAM.bn.", 36) == 0)
             continue;
