@@ -254,7 +254,7 @@ Test(pipeline, refuses_models_that_stand_alone_but_cannot)
     check_refused("f/models/segmenter.bgd", BGD_ARGUMENT, "the classifier's model is a segmenter");
     check_refused("f/models/network.bgd", BGD_ARGUMENT, "the classifier's model is a network");
     check_refused("f/models/four.bgd", BGD_ARGUMENT, "the classifier takes 4 channels");
-    check_text("{\"classifier\": {\"model\": \"models/four.bgd\"}}", BGD_ARGUMENT, "needs a pipeline with a segmenter");
+    check_text("{\"classifier\": {\"model\": \"models/four.bgd\"}}", BGD_ARGUMENT, "needs a pipeline file with a segmenter");
     scratch_leave(folder);
 }
 
