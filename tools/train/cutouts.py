@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from evaluate_tracer import predict
-from synth import SEGMENTER_SIZE, SIZE, Synth, load
+from products import load
+from synth import SEGMENTER_SIZE, SIZE, Synth
 from tracer import Tracer, load_tracer
 
 ORDERS = ("photo", "thumbnail")

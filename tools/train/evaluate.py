@@ -22,7 +22,8 @@ from PIL import Image
 from cutouts import INPUTS, ORDERS, classifier_input, inverted, segmenter_view
 from labelled import real_rows
 from networks import NAMES, classifier, size_of
-from synth import DEFECTS, SEGMENTER_SIZE, flatten
+from products import flatten
+from synth import DEFECTS, SEGMENTER_SIZE
 from tracer import MEAN, STD, Tracer, load_tracer
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
 
-from synth import DEFECTS, SEGMENTER_SIZE, flatten
+from products import flatten
+from synth import DEFECTS, SEGMENTER_SIZE
 from tracer import Tracer, load_tracer, to_input
 
 BETA2 = 0.3

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from synth import DEFECTS, HELD_OUT_REPOS, Synth, load, read_index
+from products import HELD_OUT_REPOS, load, read_index
+from synth import DEFECTS, Synth
 
 HEADER = ("file", "clean", *DEFECTS, "group")
 REAL_DEFECTIVE = {"real_card_defective", "ai_composed_card"}
@@ -26,13 +27,12 @@ folder: Path
 
 
 def write_card(index: int) -> list[object]:
-    """The card's file, JPEG or PNG as it was published, and its row."""
+    """The card's file as it was published, JPEG, WebP or PNG, and its row."""
     card, published = synth.published(index)
+    name = f"{index:05}.{published.extension}"
     if isinstance(published.content, Image.Image):
-        name = f"{index:05}.png"
         published.content.save(folder / name)
     else:
-        name = f"{index:05}.jpg"
         (folder / name).write_bytes(published.content)
     defective, *reasons = card.labels()
     return [name, int(not defective), *map(int, reasons), card.group]

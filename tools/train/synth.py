@@ -1,53 +1,70 @@
 #!/usr/bin/python3
 """Makes labelled product cards out of clean photos on white.
 
-A clean photo gives its object by flood-filling the near-white background from the border. The object is put back on
-white (a clean card) or into one of the five defects of DEFECTS, alone or together. Everything is drawn from one seeded
-generator per card, so card i of a seed is the same card on every machine. The mask of the main object is made along
-with it: all copies of it, but no extra object, no shadow, and no text even where it lies over the object.
-
     synth.py --data DIR --cards 40 --out sheet.png     a contact sheet of made cards with masks and labels, to be looked at
+
+A plan of defects is drawn first, as often together as on real cards, and then one of the ways to show them: the photo as it
+came (reframed), the object put on a ground together with other things (staged), or a collage. What a plan cannot promise is
+measured when the card is done: that extra objects and more than one copy are still to be seen, that it is the object that the
+frame cuts, and how much of the white is left between panels.
+Everything is drawn from one seeded generator per card, so card i of a seed is the same card on every machine with the same
+fonts. The mask of the main object is made along with it: all copies of it, but no extra object, no shadow, and no text even
+where it lies over the object.
+
+products.py has the photos, scenery.py what is behind the object, arrangement.py groups, props.py drawn objects, lettering.py
+what is written, canvas.py what all of them draw on.
 """
 from __future__ import annotations
 
 import argparse
-import csv
-import functools
 import io
-import multiprocessing
-import zlib
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from arrangement import Group, alone, arranged, bounds, copy, settle
+from canvas import Box, Canvas, Colour, Role, chance, main_colour, one_of, weighted
+from lettering import printed, write
+from products import WORKING_SIDE, Product, load
+from props import Supply, decorate, hold, own_box, raise_up, reach_in, skin
+from scenery import WHITE_FROM, dimmed, drawn, frame, photo_patch, photo_scene, toned, white
 
 DEFECTS = ("text", "not_white", "extra_objects", "cropped", "duplicates")
 SIZE = (60, 80)  # what the classifier sees, width x height
 SEGMENTER_SIZE = (96, 128)
-FONTS = Path("/usr/share/fonts/truetype/dejavu")
-WORKING_SIDE = 320  # cards are composed at this size: small enough to be quick, large enough for 5 px letters to blur
 
-# Whole shops kept out of training, so that validation meets kinds of goods, lights and cameras that were never seen.
-HELD_OUT_REPOS = {
-    "asrobin1052/Fusion-Tech-2.0-Online-Shop", "oroinc/orocommerce", "thanglb2005/Web_MyPham",
-    "zzalobeiuzz/website_banmypham", "microsoft/TailwindTraders-Backend", "grandnode/grandnode2",
-    "Kamii-Samaa/Product-Images", "thelia/thelia",
+# Which defects come together and how often: near the rates of real cards labelled by eye, with 45 % clean.
+PLANS = {
+    "": 48.5, "cropped": 7, "not_white": 6.5, "extra_objects": 8, "duplicates": 5, "text": 5,
+    "not_white extra_objects": 6.5, "text not_white extra_objects": 3, "not_white cropped": 2.5, "text extra_objects": 2.5,
+    "text not_white": 2, "not_white extra_objects duplicates": 1.5, "not_white duplicates": 1.3, "text duplicates": 1,
+    "text not_white duplicates": 1, "text not_white extra_objects duplicates": 1, "text not_white cropped": 0.8,
+    "not_white extra_objects cropped": 0.8, "extra_objects duplicates": 0.6, "not_white cropped duplicates": 0.5,
+    "text extra_objects duplicates": 0.5, "extra_objects cropped": 0.4, "text cropped": 0.4, "cropped duplicates": 0.3,
 }
-BACKGROUND_KINDS = {"scene", "scene_room", "scene_not_white"}
+EXTRAS_SEEN = 0.003  # of the frame, about 14 pixels of the thumbnail: less of an extra object is none
+CUT_SEEN = 0.05  # of the object's area: the frame may have cut its neighbours alone
+TEXT_SEEN = 8  # pixels of the thumbnail that differ clearly for it
+PANELS_SEEN = 0.2  # of the frame: more of it under bands of colour is not white
+NARROWEST = 0.6  # the shorter side of a card in parts of the longer
+TILINGS = (  # of a collage, in shares of the frame
+    [(0, 0, 0.5, 1), (0.5, 0, 0.5, 1)],
+    [(0, 0, 1, 0.5), (0, 0.5, 1, 0.5)],
+    [(0, 0, 0.5, 0.5), (0.5, 0, 0.5, 0.5), (0, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5)],
+    [(0, 0, 0.65, 1), (0.65, 0, 0.35, 0.5), (0.65, 0.5, 0.35, 0.5)],
+    [(0, 0, 1, 0.65), (0, 0.65, 0.33, 0.35), (0.33, 0.65, 0.34, 0.35), (0.67, 0.65, 0.33, 0.35)],
+    [(0, 0, 0.33, 1), (0.33, 0, 0.34, 1), (0.67, 0, 0.33, 1)],
+    [(0, 0, 0.5, 0.33), (0.5, 0, 0.5, 0.33), (0, 0.33, 0.5, 0.34), (0.5, 0.33, 0.5, 0.34), (0, 0.67, 0.5, 0.33),
+     (0.5, 0.67, 0.5, 0.33)],
+)
 
+GROUPS = ("people", "beauty", "goods")  # in equal parts, though there are many times as many goods as beauty products
+RENDERS = 0.15  # how often a drawn object is taken when it is drawn by lot, beside a photo's 1
 
-@dataclass
-class Product:
-    """One clean photo: as it came (rgb) and the object cut out of it (rgba), both at most WORKING_SIDE a side."""
-
-    file: str
-    group: str  # people, beauty, goods
-    rgb: Image.Image
-    rgba: Image.Image
-    mask: Image.Image  # of the object in rgb, 0 or 255
-    whole: bool  # the object touches no edge of the photo, so that cutting it is up to us
-    render: bool  # drawn, not photographed
+Plan = frozenset[str]
 
 
 @dataclass
@@ -64,72 +81,17 @@ class Card:
         return np.array([bool(self.defects)] + [d in self.defects for d in DEFECTS], np.uint8)
 
 
-def read_index(data: Path) -> list[dict[str, str]]:
-    with open(data / "INDEX.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def is_validation(row: dict[str, str]) -> bool:
-    """Held-out shops, and of the other shops every tenth product (by its key, so that colour variants stay together)."""
-    if row["source_repo"] in HELD_OUT_REPOS:
-        return True
-    return zlib.crc32(f"{row['source_repo']}:{row['product_key']}".encode()) % 10 == 0
-
-
-def object_mask(rgb: Image.Image) -> np.ndarray:
-    """True where the object is: all that the near-white flood from the border does not reach."""
-    near_white = np.asarray(rgb).min(axis=2) >= 236
-    flood = Image.fromarray((near_white * 255).astype(np.uint8))
-    flood = ImageOps.expand(flood, 1, 255)  # a white ring joins every border pixel, so one seed reaches them all
-    ImageDraw.floodfill(flood, (0, 0), 128)
-    return np.asarray(flood)[1:-1, 1:-1] != 128
-
-
-def load_product(data: Path, row: dict[str, str]) -> Product | None:
-    """None where no object can be told from its background (white on white, or filling everything)."""
-    image = Image.open(data / row["file"])
-    group = row["file"].split("/")[1] if row["file"].startswith("clean/") else "goods"
-    if row["kind"].startswith("cutout"):
-        rgba = image.convert("RGBA")
-        rgba.thumbnail((WORKING_SIDE, WORKING_SIDE))
-        rgb = flatten(rgba)
-        mask = np.asarray(rgba.getchannel("A")) > 128
-    else:
-        rgb = image.convert("RGB")
-        rgb.thumbnail((WORKING_SIDE, WORKING_SIDE))
-        mask = object_mask(rgb)
-        # Soft by one pixel, or every pasted object would carry a rim of the old background.
-        alpha = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.MinFilter(3))
-        rgba = rgb.copy()
-        rgba.putalpha(alpha.filter(ImageFilter.GaussianBlur(0.7)))
-    if not 0.02 < mask.mean() < 0.97:
-        return None
-    ys, xs = np.nonzero(mask)
-    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-    whole = box[0] > 1 and box[1] > 1 and box[2] < rgb.width - 1 and box[3] < rgb.height - 1
-    if row["kind"].startswith("cutout"):
-        whole = True
-    mask_image = Image.fromarray((mask * 255).astype(np.uint8))
-    return Product(row["file"], group, rgb, rgba.crop(box), mask_image, whole, row["kind"] == "cutout_3d_render")
-
-
-def flatten(rgba: Image.Image, colour: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
-    base = Image.new("RGB", rgba.size, colour)
-    base.paste(rgba, mask=rgba.getchannel("A"))
-    return base
-
-
 class Synth:
     """Makes cards from products and background photos. `card(i)` depends on the seed and i alone."""
 
     def __init__(self, products: list[Product], backgrounds: list[Image.Image], seed: int) -> None:
         self.products, self.backgrounds, self.seed = products, backgrounds, seed
-        weights = np.array([0.15 if p.render else 1.0 for p in products])
-        # Groups in equal parts: there are eight times as many goods as beauty products.
-        for group in {p.group for p in products}:
-            members = np.array([p.group == group for p in products])
-            weights[members] /= weights[members].sum()
-        self.weights = weights / weights.sum()
+        self.supply = Supply(backgrounds, [product.rgba for product in products if product.ingredient])
+        self.variants: dict[str, list[Product]] = defaultdict(list)
+        for product in products:
+            if product.movable:
+                self.variants[product.key].append(product)
+        self.groups = {group: [p for p in products if p.group == group] for group in GROUPS}
 
     def card(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The thumbnail (80, 60, 3) as the engine would see it, and six labels: defective, then DEFECTS."""
@@ -148,293 +110,310 @@ class Synth:
         return card, publish(rng, card.image)
 
     def compose(self, rng: np.random.Generator) -> Card:
-        defects: set[str] = set()
-        if rng.random() < 0.55:
-            count = rng.choice([1, 2, 3], p=[0.72, 0.22, 0.06])
-            defects = set(rng.choice(DEFECTS, size=count, replace=False, p=[0.22, 0.2, 0.2, 0.19, 0.19]))
-        if {"cropped", "duplicates"} <= defects:  # a grid of copies leaves none to be cut
-            defects.remove("cropped")
-        product = self.pick(rng, whole=bool(defects & {"cropped", "duplicates"}))
-        as_it_came = not defects & {"extra_objects", "cropped", "duplicates"} and rng.random() < 0.55
-        if as_it_came:
-            image, mask = self.reframe(rng, product, "not_white" in defects)
+        plan = frozenset(weighted(rng, PLANS).split())
+        product = self.pick(rng, movable=bool(plan & {"extra_objects", "cropped", "duplicates"}))
+        piece = product.rgba
+        if chance(rng, 0.25):
+            piece = printed(rng, piece, garment=product.group == "people")
+        extras = self.draw_extras(rng, plan, product)
+        if "duplicates" in plan and "cropped" not in plan and chance(rng, 0.4 if "not_white" in plan else 0.15):
+            canvas = self.collage(rng, plan, product, piece)
+        elif not product.movable or not (plan & {"cropped", "duplicates"} or extras & {"goods", "box"} or chance(rng, 0.45)):
+            canvas = self.reframed(rng, plan, product, piece, extras)
         else:
-            size = frame_size(rng)
-            image = self.background(rng, size) if "not_white" in defects else plain(rng, size)
-            mask = Image.new("L", size, 0)
-            self.place(rng, image, mask, product, defects)
-        if rng.random() < 0.5:
-            image, mask = ImageOps.mirror(image), ImageOps.mirror(mask)
-        if "text" in defects:
-            write_text(rng, image, mask)
-        return Card(image, mask, defects, product.group)
+            canvas = self.staged(rng, plan, product, piece, extras)
+        self.add_props(rng, canvas, extras, piece)
+        if chance(rng, 0.5):
+            canvas.mirror()
+        if "text" in plan:
+            write_visibly(rng, canvas, main_colour(rng, piece))
+        defects = what_is_seen(plan, canvas)
+        if "not_white" in plan and chance(rng, 0.05):
+            frame(rng, canvas)
+        image = toned(rng, canvas.image, white_kept="not_white" not in defects) if chance(rng, 0.4) else canvas.image
+        return Card(image, canvas.mask, defects, product.group)
 
-    def pick(self, rng: np.random.Generator, whole: bool = False) -> Product:
+    def pick(self, rng: np.random.Generator, movable: bool = False, group: str = "") -> Product:
+        """A product of the group or of any; if asked for, one that can be moved."""
+        members = self.groups[group or one_of(rng, GROUPS)]
         while True:
-            product = self.products[rng.choice(len(self.products), p=self.weights)]
-            if product.whole or not whole:
+            product = one_of(rng, members)
+            if (product.movable or not movable) and (not product.render or chance(rng, RENDERS)):
                 return product
 
-    def background(self, rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-        """Anything that is clearly not white: a colour, grey up to 229, a gradient, or a photo."""
-        kind = rng.random()
-        if kind < 0.4 and self.backgrounds:
-            photo = self.backgrounds[rng.integers(len(self.backgrounds))]
-            return ImageOps.fit(photo, size, centering=(rng.random(), rng.random()))
-        first = not_white_colour(rng)
-        if kind < 0.7:
-            return Image.new("RGB", size, first)
-        second = not_white_colour(rng) if rng.random() < 0.6 else (250, 250, 250)
-        ramp = np.linspace(0, 1, 64)
-        grid = np.add.outer(ramp * rng.uniform(-1, 1), ramp * rng.uniform(-1, 1))
-        grid = (grid - grid.min()) / max(float(np.ptp(grid)), 1e-6)
-        mixed = np.multiply.outer(1 - grid, np.array(first)) + np.multiply.outer(grid, np.array(second))
-        return Image.fromarray(mixed.astype(np.uint8)).resize(size, Image.BICUBIC)
+    def companion(self, rng: np.random.Generator, product: Product) -> Product:
+        """Something else, mostly of the same group: no variant of the product, which would be a duplicate."""
+        while True:
+            alike = bool(product.anchor) or chance(rng, 0.7)
+            other = self.pick(rng, movable=True, group=product.group if alike else one_of(rng, ("beauty", "goods")))
+            if other.key != product.key and other.anchor == product.anchor:
+                return other
 
-    def reframe(self, rng: np.random.Generator, product: Product, not_white: bool) -> tuple[Image.Image, Image.Image]:
-        """The photo as it is, sometimes with more white around it or less; its background replaced if asked for."""
-        image, mask = product.rgb.copy(), product.mask.filter(ImageFilter.GaussianBlur(0.7))  # text is drawn in place
-        if not_white:
-            back = self.background(rng, image.size)
-            back.paste(image, mask=mask)
-            image = back
-        elif rng.random() < 0.3:
-            border = (int(rng.integers(0, 60)), int(rng.integers(0, 60)))
-            image, mask = ImageOps.expand(image, border, (255, 255, 255)), ImageOps.expand(mask, border, 0)
-        elif rng.random() < 0.4:  # crop the white margins away: edge to edge, yet nothing is cut
-            box = product.mask.getbbox()
-            image, mask = image.crop(box), mask.crop(box)
-        return image, mask
+    def draw_extras(self, rng: np.random.Generator, plan: Plan, product: Product) -> set[str]:
+        """Which kinds of extra objects this card shows: goods, box, scene, props, hand, podium."""
+        if "extra_objects" not in plan:
+            return set()
+        weights = {"goods": 0.4, "box": 0.2, "props": 0.24, "hand": 0.1, "podium": 0.03}
+        if product.group == "people":  # they come in no boxes, and nobody holds them
+            weights.update(box=0.04, hand=0.03)
+        if "not_white" in plan:
+            weights.update(scene=0.3, podium=0.08)
+        extras = {weighted(rng, weights)}
+        if chance(rng, 0.25):
+            extras.add(weighted(rng, weights))
+        return extras
 
-    def place(self, rng: np.random.Generator, image: Image.Image, mask: Image.Image, product: Product,
-              defects: set[str]) -> None:
-        """Puts the object (and what does not belong there) on the canvas."""
-        cutout = product.rgba
-        if product.group == "people" and "cropped" not in defects and rng.random() < 0.3:
-            cutout = half_figure(rng, cutout)
-        shadow = "not_white" not in defects and rng.random() < 0.4
-        if "duplicates" in defects:
-            copies = int(rng.choice([2, 3, 4, 6], p=[0.5, 0.2, 0.2, 0.1]))
-            boxes = grid_boxes(rng, image.size, copies)
-            for box in boxes:
-                copy = ImageOps.mirror(cutout) if rng.random() < 0.3 else cutout
-                paste(rng, image, mask, tint(rng, copy) if rng.random() < 0.4 else copy, box, shadow)
-        elif "cropped" in defects:
-            paste_cut(rng, image, mask, cutout, people=product.group == "people")
+    def ground(self, rng: np.random.Generator, size: tuple[int, int], plan: Plan) -> Image.Image:
+        if "not_white" not in plan:
+            return white(rng, size)
+        return photo_patch(rng, size, self.supply.scenes) if chance(rng, 0.2) else drawn(rng, size)
+
+    def new_canvas(self, rng: np.random.Generator, size: tuple[int, int], plan: Plan, extras: set[str]) -> Canvas:
+        if "scene" in extras:
+            canvas = Canvas(photo_scene(rng, size, self.supply.scenes))
+            canvas.extras.paste(255, (0, 0, *size))
+            return canvas
+        return Canvas(self.ground(rng, size, plan))
+
+    def reframed(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image, extras: set[str]) -> Canvas:
+        """The photo as it came or framed anew; its white replaced, coloured or dimmed where the plan says so."""
+        photo, soft = product.rgb.copy(), product.mask.filter(ImageFilter.GaussianBlur(0.7))
+        photo.paste(piece, product.mask.getbbox()[:2], piece)
+        photo, soft = framed(rng, photo, soft, product, ground_seen="not_white" in plan)
+        if "not_white" in plan and not extras and chance(rng, 0.2):
+            canvas = Canvas(dimmed(rng, photo))
         else:
-            share = rng.uniform(0.5, 0.85) if "extra_objects" in defects else rng.uniform(0.55, 1.0) ** 0.7
-            paste(rng, image, mask, cutout, loose_box(rng, image.size, share), shadow)
-        if "extra_objects" in defects:
-            for _ in range(int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
-                other = self.pick(rng, whole=True)
-                box = corner_box(rng, image.size, rng.uniform(0.28, 0.5))
-                paste(rng, image, mask, other.rgba, box, shadow, main=False)
+            canvas = self.new_canvas(rng, photo.size, plan, extras)
+            if "not_white" not in plan:
+                canvas.image = photo
+            elif chance(rng, 0.5):  # the photo's own shadows stay
+                canvas.image = ImageChops.multiply(canvas.image, photo)
+            canvas.image.paste(photo, mask=soft)
+        canvas.mask, canvas.copies = soft, 1
+        canvas.extras.paste(0, mask=soft)
+        return canvas
+
+    def staged(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image, extras: set[str]) -> Canvas:
+        """The object on a ground of its own, with its copies and the goods beside it."""
+        canvas = self.new_canvas(rng, frame_size(rng), plan, extras)
+        views = "duplicates" in plan and "cropped" not in plan and chance(rng, 0.15)
+        group = self.gather(rng, plan - {"duplicates"} if views else plan, product, piece, extras)
+        shadows = chance(rng, 0.5)
+        if "cropped" in plan:
+            box = beyond(product.anchor, canvas.image.size, cut_box(rng, canvas.image.size, group, product.group == "people"))
+        else:
+            room = rng.uniform(0.45, 0.85) if extras - {"goods", "box"} or "text" in plan else rng.uniform(0.4, 1.0) ** 0.7
+            box = loose_box(rng, canvas.image.size, max(room, 0.8) if product.anchor else room)
+        settle(rng, canvas, group, box, shadows and product.whole, "" if "cropped" in plan else product.anchor)
+        if views:
+            for _ in range(int(rng.integers(1, 4))):
+                self.put_view(rng, canvas, plan, piece)
+        return canvas
+
+    def gather(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image, extras: set[str]) -> Group:
+        """The object with as many copies and other goods as the plan asks for."""
+        pieces, roles = [piece], ["object"]
+        if "duplicates" in plan:
+            variants = self.other_photos(product)
+            alike, copies = chance(rng, 0.3), int(rng.choice([1, 2, 3, 4, 5, 8], p=[0.5, 0.2, 0.12, 0.06, 0.08, 0.04]))
+            for _ in range(min(copies, 2) if product.anchor else copies):
+                pieces.append(piece if alike else copy(rng, piece, variants))
+                roles.append("object")
+        if "box" in extras:
+            pieces.append(own_box(rng, piece))
+            roles.append("extra")
+        if "goods" in extras:
+            for _ in range(1 if product.anchor else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.28, 0.14, 0.08]))):
+                pieces.append(self.companion(rng, product).rgba)
+                roles.append("extra")
+        if len(pieces) == 1:
+            return alone(piece)
+        if chance(rng, 0.5):
+            order = rng.permutation(len(pieces))
+            pieces, roles = [pieces[k] for k in order], [roles[k] for k in order]
+        return arranged(rng, pieces, roles, product.anchor)
+
+    def other_photos(self, product: Product) -> list[Image.Image]:
+        """Of the same thing: its other colours and views."""
+        return [other.rgba for other in self.variants[product.key] if other is not product and other.anchor == product.anchor]
+
+    def put_view(self, rng: np.random.Generator, canvas: Canvas, plan: Plan, piece: Image.Image) -> None:
+        """A small picture of the same thing in a corner or at a side: a detail, or all of it."""
+        side = round(min(canvas.image.size) * rng.uniform(0.25, 0.42))
+        tile = self.tile(rng, plan if chance(rng, 0.5) else plan - {"not_white"}, piece, (side, side), detail=chance(rng, 0.65))
+        shape = Image.new("L", (side, side), 0)
+        radius = side * one_of(rng, (0, 0.15, 0.5))
+        ImageDraw.Draw(shape).rounded_rectangle((0, 0, side - 1, side - 1), radius, fill=255)
+        rim = one_of(rng, ((210, 210, 210), (90, 90, 90), main_colour(rng, piece)))
+        ImageDraw.Draw(tile.image).rounded_rectangle((0, 0, side - 1, side - 1), radius, outline=rim, width=2)
+        x = (canvas.width - side) * rng.choice([0.03, 0.97])
+        canvas.put_tile(tile, round(x), round((canvas.height - side) * rng.uniform(0.02, 0.98)), shape)
+
+    def tile(self, rng: np.random.Generator, plan: Plan, piece: Image.Image, size: tuple[int, int], detail: bool,
+             role: Role = "object") -> Canvas:
+        """One picture of a collage: the whole thing, or a part of it close up."""
+        canvas, group = Canvas(self.ground(rng, size, plan)), alone(piece)
+        group[0].role = role
+        box = detail_box(rng, size, group) if detail else loose_box(rng, size, rng.uniform(0.6, 0.95))
+        settle(rng, canvas, group, box, shadows=False)
+        canvas.copies = int(role == "object")  # a detail is a copy, too
+        return canvas
+
+    def collage(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image) -> Canvas:
+        """Tiles that show the product twice at least, and other things where the plan has them."""
+        size = frame_size(rng)
+        canvas, tiling = Canvas(white(rng, size)), one_of(rng, TILINGS)
+        gap = int(rng.choice([0, 0, 2, 5]))
+        variants = self.other_photos(product)
+        kinds = ["object", "object"] + [weighted(rng, {"object": 0.6, "extra": 0.4}) for _ in tiling[2:]]
+        if len(tiling) > 2:
+            kinds[2] = "extra"
+        for k, place in enumerate(rng.permutation(len(tiling))):
+            x, y, w, h = (round(v * side) for v, side in zip(tiling[place], size * 2))
+            inner = (max(8, w - gap), max(8, h - gap))
+            coloured = plan if k == 0 or chance(rng, 0.6) else plan - {"not_white"}
+            if "extra_objects" in plan and kinds[k] == "extra":
+                tile = self.extra_tile(rng, coloured, product, piece, inner)
+            else:
+                shown = piece if k == 0 or chance(rng, 0.3) else copy(rng, piece, variants)
+                tile = self.tile(rng, coloured, shown, inner, detail=k > 0 and chance(rng, 0.35))
+                if "extra_objects" in plan and len(tiling) < 3:
+                    decorate(rng, tile, main_colour(rng, piece), self.supply)
+            canvas.put_tile(tile, x + gap // 2, y + gap // 2)
+        return canvas
+
+    def extra_tile(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image,
+                   size: tuple[int, int]) -> Canvas:
+        """A picture of a collage that shows something else."""
+        if "not_white" not in plan or chance(rng, 0.3):
+            return self.tile(rng, plan, self.companion(rng, product).rgba, size, detail=False, role="extra")
+        colour = main_colour(rng, piece)
+        canvas = Canvas(skin(rng, size, colour) if chance(rng, 0.5) else photo_scene(rng, size, self.supply.scenes))
+        canvas.extras.paste(255, (0, 0, *size))
+        return canvas
+
+    def add_props(self, rng: np.random.Generator, canvas: Canvas, extras: set[str], piece: Image.Image) -> None:
+        colour = main_colour(rng, piece)
+        if "podium" in extras:
+            raise_up(rng, canvas, colour)
+        if "props" in extras:
+            decorate(rng, canvas, colour, self.supply)
+        if "hand" in extras:
+            weighted(rng, {hold: 0.65, reach_in: 0.35})(rng, canvas)
+
+
+def write_visibly(rng: np.random.Generator, canvas: Canvas, accent: Colour) -> None:
+    """Writes until the thumbnail shows that something is written: white on white, or on white goods, is nothing."""
+    before = canvas.image.copy()
+    seen = 0
+    while seen < TEXT_SEEN:
+        write(rng, canvas, accent)
+        change = ImageChops.difference(before, canvas.image).resize(SIZE, Image.BILINEAR)
+        seen = int((np.asarray(change).max(axis=2) > 24).sum())
+
+
+def what_is_seen(plan: Plan, canvas: Canvas) -> set[str]:
+    """The plan as it came out."""
+    defects = set(plan) - {"extra_objects", "cropped", "duplicates"}
+    if canvas.cut_off() > CUT_SEEN:
+        defects.add("cropped")
+    if canvas.copies > 1:
+        defects.add("duplicates")
+    if canvas.extras_seen() > EXTRAS_SEEN:
+        defects.add("extra_objects")
+    if canvas.panels > PANELS_SEEN:
+        defects.add("not_white")
+    return defects
 
 
 def frame_size(rng: np.random.Generator) -> tuple[int, int]:
-    """Mostly portrait 3:4; square and landscape cards are real, and are squeezed to 60x80 like all."""
-    return ((240, 320), (300, 300), (320, 240), (214, 320))[rng.choice(4, p=[0.6, 0.22, 0.1, 0.08])]
+    """Mostly portrait 3:4 and square; every shape is real, and is squeezed to 60x80 like all."""
+    aspect = weighted(rng, {3 / 4: 0.46, 1.0: 0.28, 4 / 3: 0.08, 2 / 3: 0.08, float(np.exp(rng.uniform(-0.6, 0.6))): 0.1})
+    return (round(WORKING_SIDE * min(aspect, 1)), round(WORKING_SIDE / max(aspect, 1)))
 
 
-def plain(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """White, or the off-white (243 and up) of an honest studio photo, maybe with a soft fall-off towards an edge."""
-    level = 255 if rng.random() < 0.6 else int(rng.integers(244, 256))
-    image = Image.new("RGB", size, (level, level, level))
-    if rng.random() < 0.15:
-        ramp = np.linspace(level, 243, size[1])[:, None, None].repeat(size[0], 1).repeat(3, 2)
-        image = Image.fromarray(ramp.astype(np.uint8))
-    return image
+def framed(rng: np.random.Generator, photo: Image.Image, mask: Image.Image, product: Product,
+           ground_seen: bool) -> tuple[Image.Image, Image.Image]:
+    """The photo as it came, or with more white around it, or with less: down to edge to edge unless the ground must be seen.
+    A person is cut at waist, knee or neck at times."""
+    left, top, right, bottom = product.mask.getbbox()
+    box, height = (0, 0, *photo.size), bottom - top
+    if product.group == "people" and height > 1.6 * (right - left) and chance(rng, 0.35):
+        box = one_of(rng, ((0, 0, photo.width, top + int(height * rng.uniform(0.45, 0.75))),
+                           (0, top + int(height * rng.uniform(0.08, 0.14)), *photo.size)))
+    elif chance(rng, 0.45):
+        least = 0.4 if ground_seen else 0.0
+        slack = [max(least, rng.random() ** 2) for _ in range(4)] if chance(rng, 0.6) else [least] * 4
+        box = (round(left * slack[0]), round(top * slack[1]), round(right + (photo.width - right) * slack[2]),
+               round(bottom + (photo.height - bottom) * slack[3]))
+    elif product.whole and chance(rng, 0.4):
+        x, y = int(rng.integers(0, 70)), int(rng.integers(0, 70))
+        box = (-x, -y, photo.width + x, photo.height + y)
+    box = widened(box) if product.whole else box
+    corner = photo.getpixel((0, 0))
+    white_here = corner if min(corner) >= WHITE_FROM else (255, 255, 255)
+    result = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), white_here)
+    result.paste(photo, (-box[0], -box[1]))
+    return result, mask.crop(box)
 
 
-def not_white_colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    if rng.random() < 0.3:
-        grey = int(rng.integers(120, 230))
-        return (grey, grey, grey)
-    while True:  # colours down to pastel, but always one channel that is clearly below white
-        colour = rng.integers(40, 256, 3) if rng.random() < 0.5 else rng.integers(190, 256, 3)
-        if colour.min() <= 228:
-            return tuple(int(c) for c in colour)
+def widened(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Cards are no narrower or flatter than NARROWEST."""
+    x = max(0, round(((box[3] - box[1]) * NARROWEST - (box[2] - box[0])) / 2))
+    y = max(0, round(((box[2] - box[0]) * NARROWEST - (box[3] - box[1])) / 2))
+    return box[0] - x, box[1] - y, box[2] + x, box[3] + y
 
 
-def tint(rng: np.random.Generator, cutout: Image.Image) -> Image.Image:
-    """The same thing in another colour, as in a colour set."""
-    hue = cutout.convert("RGB").convert("HSV")
-    h, s, v = hue.split()
-    h = h.point(lambda x, d=int(rng.integers(256)): (x + d) % 256)
-    result = Image.merge("HSV", (h, s, v)).convert("RGB")
-    result.putalpha(cutout.getchannel("A"))
-    return result
-
-
-def half_figure(rng: np.random.Generator, cutout: Image.Image) -> Image.Image:
-    """A person cut at waist or knee, or above the chin: clean, since the garment is what is sold."""
-    if cutout.height < 1.6 * cutout.width:
-        return cutout
-    if rng.random() < 0.7:
-        return cutout.crop((0, 0, cutout.width, int(cutout.height * rng.uniform(0.5, 0.75))))
-    return cutout.crop((0, int(cutout.height * rng.uniform(0.08, 0.14)), cutout.width, cutout.height))
-
-
-def loose_box(rng: np.random.Generator, size: tuple[int, int], share: float) -> tuple[float, float, float, float]:
+def loose_box(rng: np.random.Generator, size: tuple[int, int], share: float) -> Box:
     """A box of that share of the frame's sides, somewhere near the middle. Share 1 is edge to edge."""
     w, h = size[0] * share, size[1] * share
-    x = (size[0] - w) * rng.uniform(0.3, 0.7)
-    y = (size[1] - h) * rng.uniform(0.3, 0.7)
+    return (size[0] - w) * rng.uniform(0.3, 0.7), (size[1] - h) * rng.uniform(0.3, 0.75), w, h
+
+
+def detail_box(rng: np.random.Generator, size: tuple[int, int], group: Group) -> Box:
+    """So large that both sides are cut, with some point of the object in the middle: a collar, a hem, a buckle."""
+    _, _, width, height = bounds(group)
+    whole = min(size[0] / width, size[1] / height)
+    scale = min(max(size[0] * rng.uniform(1.2, 2.2) / width, size[1] * 0.7 / height), 3.2 * whole)
+    w, h = width * scale, height * scale
+    x, y = size[0] / 2 - w * rng.uniform(0.25, 0.75), size[1] / 2 - h * rng.uniform(0.2, 0.8)
+    if h > size[1]:  # no white above or below what is cut
+        y = min(max(y, size[1] - h), 0)
     return x, y, w, h
 
 
-def corner_box(rng: np.random.Generator, size: tuple[int, int], share: float) -> tuple[float, float, float, float]:
-    w, h = size[0] * share, size[1] * share
-    x = rng.choice([0.02, 0.98]) if rng.random() < 0.7 else rng.random()
-    y = rng.uniform(0.02, 0.98)
-    return (size[0] - w) * x, (size[1] - h) * y, w, h
+def cut_box(rng: np.random.Generator, size: tuple[int, int], group: Group, people: bool) -> Box:
+    """A box that leaves 10 to 50 % outside the frame. A person is cut down the sides: at the waist would be clean."""
+    kind = weighted(rng, {"detail": 0.5 if people else 0.2, "side": 0.4, "corner": 0 if people else 0.2, "through": 0.2})
+    if kind == "detail":
+        return detail_box(rng, size, group)
+    _, _, width, height = bounds(group)
+    scale = min(size[0] / width, size[1] / height) * (rng.uniform(0.9, 2.5) if people else rng.uniform(0.85, 1.5))
+    across = people or chance(rng, 0.5)  # cut left or right rather than above or below
+    if kind == "through":
+        side, length = (size[0], width) if across else (size[1], height)
+        scale = min(side * rng.uniform(1.2, 1.9) / length, 3.5 * min(size[0] / width, size[1] / height))
+    w, h = width * scale, height * scale
+    x, y = (size[0] - w) / 2, (size[1] - h) / 2
+    if kind == "corner" or (kind == "side" and across):
+        x = one_of(rng, (-w * rng.uniform(0.12, 0.5), size[0] - w * (1 - rng.uniform(0.12, 0.5))))
+    if kind == "corner" or (kind == "side" and not across):
+        y = one_of(rng, (-h * rng.uniform(0.12, 0.5), size[1] - h * (1 - rng.uniform(0.12, 0.5))))
+    return x, y, w, h
 
 
-def grid_boxes(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[tuple[float, float, float, float]]:
-    """Side by side, one above the other, in a grid, or as an overlapping pair."""
-    if n == 2 and rng.random() < 0.35:
-        w, h = size[0] * 0.68, size[1] * 0.8
-        return [(0, size[1] * rng.uniform(0, 0.2), w, h), (size[0] - w, size[1] * rng.uniform(0, 0.2), w, h)]
-    columns = {2: int(rng.choice([1, 2], p=[0.35, 0.65])), 3: int(rng.choice([1, 3])), 4: 2, 6: int(rng.choice([2, 3]))}[n]
-    rows = n // columns
-    w, h, gap = size[0] / columns, size[1] / rows, rng.uniform(0.86, 0.98)
-    return [(c * w + w * (1 - gap) / 2, r * h + h * (1 - gap) / 2, w * gap, h * gap)
-            for r in range(rows) for c in range(columns)]
-
-
-def fit(cutout: Image.Image, w: float, h: float) -> Image.Image:
-    scale = min(w / cutout.width, h / cutout.height)
-    return cutout.resize((max(2, round(cutout.width * scale)), max(2, round(cutout.height * scale))), Image.BILINEAR)
-
-
-def paste(rng: np.random.Generator, image: Image.Image, mask: Image.Image, cutout: Image.Image,
-          box: tuple[float, float, float, float], shadow: bool, main: bool = True) -> None:
-    piece = fit(cutout, box[2], box[3])
-    x, y = round(box[0] + (box[2] - piece.width) / 2), round(box[1] + (box[3] - piece.height) / 2)
-    if shadow:
-        draw_shadow(rng, image, (x, y, piece.width, piece.height))
-    image.paste(piece, (x, y), piece.getchannel("A"))
-    mask.paste(255 if main else 0, (x, y), piece.getchannel("A"))
-
-
-def draw_shadow(rng: np.random.Generator, image: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """A soft contact shadow below the object: allowed on a clean card."""
+def beyond(anchor: str, size: tuple[int, int], box: Box) -> Box:
+    """The box moved so far that the end of a photo, at a waist or a neck, is not seen inside the frame."""
     x, y, w, h = box
-    layer = Image.new("L", image.size, 0)
-    depth = max(3, int(0.05 * h))
-    ImageDraw.Draw(layer).ellipse((x, y + h - depth, x + w, y + h + depth), fill=int(rng.integers(40, 120)))
-    layer = layer.filter(ImageFilter.GaussianBlur(depth * 0.7 + 2))
-    image.paste((90, 90, 95), mask=layer)
-
-
-def paste_cut(rng: np.random.Generator, image: Image.Image, mask: Image.Image, cutout: Image.Image, people: bool) -> None:
-    """Lets the frame cut 18..45 % of the object. A person is cut down the side: at the waist would be clean."""
-    size = image.size
-    scale = rng.uniform(0.85, 1.5)
-    piece = fit(cutout, size[0] * scale, size[1] * scale)
-    x, y = (size[0] - piece.width) // 2, (size[1] - piece.height) // 2
-    share = rng.uniform(0.18, 0.45)
-    side = rng.choice(["left", "right"]) if people else rng.choice(["left", "right", "top", "bottom"])
-    if side == "left":
-        x = -int(piece.width * share)
-    elif side == "right":
-        x = size[0] - int(piece.width * (1 - share))
-    elif side == "top":
-        y = -int(piece.height * share)
-    else:
-        y = size[1] - int(piece.height * (1 - share))
-    if not people and rng.random() < 0.25:  # at a corner
-        x = -int(piece.width * share) if rng.random() < 0.5 else size[0] - int(piece.width * (1 - share))
-    image.paste(piece, (x, y), piece.getchannel("A"))
-    mask.paste(255, (x, y), piece.getchannel("A"))
-
-
-WORDS = ("СКИДКА", "НОВИНКА", "ХИТ", "АКЦИЯ", "100% хлопок", "доставка", "подарок", "бестселлер", "натуральный состав",
-         "увлажнение 24ч", "размеры 42-56", "гарантия", "SALE", "NEW", "BEST", "PREMIUM", "-50%", "1+1=3", "eco", "vitamin C",
-         "soft touch", "free delivery", "990 ₽", "1 499 ₽", "2 шт", "500 мл", "top quality", "made in Italy", "для всей семьи")
-
-
-def write_text(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
-    """One to four captions, badges, price tags or a watermark, large enough to leave a trace at 60x80."""
-    for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.35, 0.3, 0.2, 0.15]))):
-        kind = rng.random()
-        if kind < 0.5:
-            caption(rng, image, mask)
-        elif kind < 0.85:
-            badge(rng, image, mask)
-        else:
-            watermark(rng, image, mask)
-
-
-def font(rng: np.random.Generator, size: int) -> ImageFont.FreeTypeFont:
-    names = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSansMono.ttf")
-    present = [FONTS / n for n in names if (FONTS / n).exists()]
-    return ImageFont.truetype(str(present[rng.integers(len(present))]), size)
-
-
-def dark_colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    return tuple(int(c) for c in rng.integers(0, 170, 3)) if rng.random() < 0.7 else (0, 0, 0)
-
-
-def place_text(rng: np.random.Generator, image: Image.Image, w: int, h: int) -> tuple[int, int]:
-    """More often towards an edge than across the middle, as on real cards."""
-    x = int((image.width - w) * (rng.beta(0.6, 0.6))) if w < image.width else 2
-    y = int((image.height - h) * (rng.beta(0.5, 0.5))) if h < image.height else 2
-    return max(x, 0), max(y, 0)
-
-
-def caption(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
-    size = int(image.height * rng.uniform(0.045, 0.12))
-    lines = [str(rng.choice(WORDS)) for _ in range(int(rng.choice([1, 2, 3, 5], p=[0.5, 0.25, 0.15, 0.1])))]
-    text, face = "\n".join(lines), font(rng, size)
-    box = ImageDraw.Draw(image).multiline_textbbox((0, 0), text, font=face)
-    x, y = place_text(rng, image, box[2], box[3])
-    ImageDraw.Draw(image).multiline_text((x, y), text, font=face, fill=dark_colour(rng))
-    ImageDraw.Draw(mask).multiline_text((x, y), text, font=face, fill=0)
-
-
-def badge(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
-    size = int(image.height * rng.uniform(0.04, 0.09))
-    face, text = font(rng, size), str(rng.choice(WORDS))
-    draw, erase = ImageDraw.Draw(image), ImageDraw.Draw(mask)
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=face)
-    w, h = right - left + size, bottom - top + size
-    x, y = place_text(rng, image, w, h)
-    fill = tuple(int(c) for c in rng.integers(0, 256, 3))
-    if rng.random() < 0.35:
-        d = max(w, h)
-        draw.ellipse((x, y, x + d, y + d), fill=fill)
-        erase.ellipse((x, y, x + d, y + d), fill=0)
-        y += (d - h) // 2
-    else:
-        radius = int(size * rng.uniform(0, 0.6))
-        draw.rounded_rectangle((x, y, x + w, y + h), radius=radius, fill=fill)
-        erase.rounded_rectangle((x, y, x + w, y + h), radius=radius, fill=0)
-    ink = (255, 255, 255) if sum(fill) < 420 else (20, 20, 20)
-    draw.text((x + size // 2 - left, y + size // 2 - top), text, font=face, fill=ink)
-    erase.text((x + size // 2 - left, y + size // 2 - top), text, font=face, fill=0)  # it may stick out of a circle
-
-
-def watermark(rng: np.random.Generator, image: Image.Image, mask: Image.Image) -> None:
-    size = int(image.height * rng.uniform(0.07, 0.13))
-    layer = Image.new("L", image.size, 0)
-    face, text = font(rng, size), str(rng.choice(WORDS))
-    draw = ImageDraw.Draw(layer)
-    strength = int(rng.integers(70, 160))
-    for y in range(0, image.height, int(size * rng.uniform(1.5, 4))):
-        draw.text((int(rng.integers(-40, 40)), y), f"{text}   {text}   {text}", font=face, fill=strength)
-        if rng.random() < 0.4:
-            break
-    layer = layer.rotate(float(rng.uniform(-35, 35)))
-    image.paste((120, 120, 120), mask=layer)
-    mask.paste(0, mask=layer.point(lambda value: min(255, value * 255 // strength)))  # however faint, it's text
+    return x, {"": y, "top": min(y, 0), "bottom": max(y, size[1] - h)}[anchor], w, h
 
 
 @dataclass
 class Published:
-    """A card as a file: a JPEG, or pixels where it was kept without loss."""
+    """A card as a file: a JPEG or WebP, or pixels where it was kept without loss."""
 
     content: bytes | Image.Image
+    extension: str
     scaled: bool  # the reader lets the JPEG library shrink it by a power of two, to no less than the size needed
 
     def view(self, size: tuple[int, int]) -> np.ndarray:
@@ -449,33 +428,20 @@ class Published:
 
 def publish(rng: np.random.Generator, image: Image.Image) -> Published:
     """Gives the card one of many qualities and sizes."""
-    if rng.random() < 0.3:  # a soft or small original, in both classes: blur alone must say nothing
+    if chance(rng, 0.3):  # a soft or small original, in both classes: blur alone must say nothing
         small = rng.uniform(0.35, 0.9)
         image = image.resize((max(60, int(image.width * small)), max(80, int(image.height * small))), Image.BILINEAR)
-    if rng.random() < 0.15:
+    if chance(rng, 0.15):
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
-    if rng.random() >= 0.7:
-        return Published(image, scaled=False)
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=int(rng.integers(55, 96)))
-    return Published(packed.getvalue(), scaled=rng.random() < 0.5)
-
-
-def load_background(data: Path, row: dict[str, str]) -> Image.Image:
-    photo = Image.open(data / row["file"]).convert("RGB")
-    photo.thumbnail((WORKING_SIDE, WORKING_SIDE))
-    return photo
-
-
-def load(data: Path, validation: bool) -> tuple[list[Product], list[Image.Image]]:
-    """The products and background photos of one side of the split, in the order of the index."""
-    rows = [row for row in read_index(data) if is_validation(row) == validation]
-    with multiprocessing.Pool() as pool:
-        backgrounds = pool.map(functools.partial(load_background, data),
-                               [row for row in rows if row["kind"] in BACKGROUND_KINDS])
-        products = pool.map(functools.partial(load_product, data),
-                            [row for row in rows if row["file"].startswith(("clean/", "cutouts/"))], chunksize=16)
-    return [product for product in products if product], backgrounds
+    kind = weighted(rng, {"jpg": 0.65, "webp": 0.15, "png": 0.2})
+    if kind == "png":
+        return Published(image, kind, scaled=False)
+    packed, quality = io.BytesIO(), int(rng.integers(45, 96))
+    if kind == "jpg":
+        image.save(packed, "JPEG", quality=quality, subsampling=int(rng.choice([0, 2])))
+    else:
+        image.save(packed, "WEBP", quality=quality, method=1)
+    return Published(packed.getvalue(), kind, scaled=kind == "jpg" and chance(rng, 0.5))
 
 
 def sheet(synth: Synth, count: int) -> Image.Image:
@@ -484,7 +450,7 @@ def sheet(synth: Synth, count: int) -> Image.Image:
     result = Image.new("RGB", (columns * cell[0], -(-count // columns) * cell[1]), (215, 215, 215))
     for i in range(count):
         card, published = synth.published(i)
-        image, mask, small = card.image, card.mask, Image.fromarray(published.view(SIZE))
+        image, mask, small = card.image.copy(), card.mask.copy(), Image.fromarray(published.view(SIZE))
         x, y = i % columns * cell[0], i // columns * cell[1]
         image.thumbnail((130, 190))
         mask.thumbnail((130, 190))

@@ -25,7 +25,8 @@ import torch
 from cutouts import INPUTS, ORDERS, cache_name, classifier_input
 from evaluate import measure_made, to_input
 from networks import NAMES, classifier, size_of
-from synth import DEFECTS, SIZE, Synth, load
+from products import load
+from synth import DEFECTS, SIZE, Synth
 from tracer import MEAN, STD
 
 LABELS = ("defective", *DEFECTS)

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from cutouts import segmenter_view
 from evaluate_tracer import measure, predict
-from synth import SEGMENTER_SIZE, SIZE, Synth, load
+from products import load
+from synth import SEGMENTER_SIZE, SIZE, Synth
 from tracer import MBConv, Maps, Tracer, load_tracer, to_input
 
 BATCH = 32  # of all workers together; with fewer than 16 each, PyTorch 1.13's convolutions are four times slower a card
