@@ -322,12 +322,7 @@ int bgd_model_open(const char *path, struct bgd_model **model, struct bgd_err *e
         return err_prefix(err, "%s: ", path);
     }
     (*model)->owned = file.data;
-    (*model)->path = strdup(path);
-    if ((*model)->path)
-        return 0;
-    bgd_model_close(*model);
-    *model = NULL;
-    return err_set(err, BGD_MEMORY, "%s: out of memory", path);
+    return 0;
 }
 
 void bgd_model_close(struct bgd_model *model)
@@ -336,7 +331,6 @@ void bgd_model_close(struct bgd_model *model)
         return;
     meta_free(&model->meta);
     free(model->owned);
-    free(model->path);
     free(model);
 }
 

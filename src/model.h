@@ -16,7 +16,6 @@ struct bgd_model {
     const uint8_t *bytes;
     size_t size;
     void *owned; /* bytes, if they are ours to free */
-    char *path;  /* of the file that was opened; NULL for one in memory */
 };
 
 /* Validates `size` bytes at `bytes` (8-byte aligned), which must outlive the model. bgd_model_close releases it. */

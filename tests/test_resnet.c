@@ -2,6 +2,7 @@
  * The whole way of a ResNet: checkpoint -> convert -> model file -> backends, against torchvision's logits
  * (fixtures/resnet.py), and what the converter refuses.
  */
+#include "conversions.h"
 #include "convert/convert.h"
 #include "convert/fold.h"
 #include "convert/resnet.h"
@@ -14,41 +15,7 @@
 #define PICTURES 4u
 #define CLASSES 6u
 
-static char *folder;
-
-static void enter(void)
-{
-    folder = scratch_enter();
-}
-
-static void leave(void)
-{
-    scratch_leave(folder);
-}
-
-TestSuite(resnet, .init = enter, .fini = leave);
-
-static struct convert_options default_options(void)
-{
-    return (struct convert_options){.source = "a.safetensors",
-                                    .target = "a.bgd",
-                                    .head = "sigmoid",
-                                    .width = 60,
-                                    .height = 80,
-                                    .mean = {0.485f, 0.456f, 0.406f},
-                                    .std = {0.229f, 0.224f, 0.225f}};
-}
-
-static struct bgd_model *convert_and_open(const struct convert_options *options)
-{
-    char summary[256];
-    struct bgd_err err = {0};
-    struct bgd_model *model;
-    cr_assert_eq(convert_run(options, summary, &err), 0, "%s", err.text);
-    cr_assert_eq(bgd_model_open(options->target, &model, &err), 0, "%s", err.text);
-    cr_expect(strncmp(summary, model->meta.arch, strlen(model->meta.arch)) == 0, "%s", summary);
-    return model;
-}
+TestSuite(resnet, .init = conversion_enter, .fini = conversion_leave);
 
 /* Copies the running statistics of fixtures/NAME.bin into the state dict, and the logits behind them to `logits`. */
 static void read_golden(const char *name, struct state_dict *s, float *logits)
@@ -104,7 +71,7 @@ static void check_against_torchvision(const char *name, int depth, uint32_t chan
     read_golden(name, s, golden);
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(60, 80);
     struct bgd_model *model = convert_and_open(&options);
     char arch[16];
     snprintf(arch, sizeof arch, "resnet%d", depth);
@@ -160,7 +127,7 @@ Test(resnet, f16_weights_are_close_to_f32)
     float golden[PICTURES * CLASSES];
     read_golden("resnet18", s, golden);
     state_dict_write(s, "a.safetensors", "", NULL);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(60, 80);
     options.f16 = true;
     struct bgd_model *model = convert_and_open(&options);
     for (uint32_t i = 0; i < model->header->n_tensors; i++)
@@ -183,7 +150,7 @@ Test(resnet, every_depth_is_recognised_by_its_keys)
         struct state_dict *s = state_dict_resnet(depths[i], 4, 3 + (uint32_t)i % 2, 5);
         state_dict_write(s, "a.safetensors", "", NULL);
         state_dict_free(s);
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(60, 80);
         struct bgd_model *model = convert_and_open(&options);
         char arch[16];
         snprintf(arch, sizeof arch, "resnet%d", depths[i]);
@@ -210,7 +177,7 @@ static void check_refused(const struct convert_options *options, const char *tex
 
 Test(resnet, every_missing_tensor_is_named)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     for (int depth = 18; depth <= 50; depth += 32) {
         struct state_dict *s = state_dict_resnet(depth, 4, 3, 6);
         for (uint32_t i = 0; i < s->n; i++) {
@@ -235,14 +202,14 @@ Test(resnet, a_missing_counter_is_nothing)
 {
     struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
     state_dict_write(s, "a.safetensors", "", state_dict_find(s, "layer2.0.bn1.num_batches_tracked"));
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     bgd_model_close(convert_and_open(&options));
     state_dict_free(s);
 }
 
 Test(resnet, every_tensor_of_another_shape_is_named)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     struct state_dict *s = state_dict_resnet(50, 4, 3, 6);
     for (uint32_t i = 0; i < s->n; i++) {
         struct entry *e = &s->entries[i];
@@ -271,7 +238,7 @@ Test(resnet, every_tensor_of_another_shape_is_named)
 
 Test(resnet, every_tensor_too_many_is_named)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     static const char *const extra[] = {"conv1.bias2", "layer1.2.bn1.weight", "layer5.0.conv1.weight", "fc2.weight", "ema"};
     for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
         struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
@@ -286,7 +253,7 @@ Test(resnet, every_tensor_too_many_is_named)
 
 Test(resnet, relatives_that_compute_something_else_are_refused)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     struct state_dict *s = state_dict_resnet(50, 4, 3, 6); /* ResNeXt: grouped 3x3 */
     state_dict_find(s, "layer1.0.conv2.weight")->dims[1] = 2;
     state_dict_write(s, "a.safetensors", "", NULL);
@@ -307,7 +274,7 @@ Test(resnet, relatives_that_compute_something_else_are_refused)
 Test(resnet, statistics_that_no_training_gives_are_named)
 {
     static const float bad[] = {-1e-6f, NAN, INFINITY};
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(60, 80);
     for (int i = 0; i < 3; i++) {
         struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
         state_dict_find(s, "layer3.1.bn2.running_var")->data[5] = bad[i];
@@ -324,7 +291,7 @@ Test(resnet, statistics_that_no_training_gives_are_named)
 Test(resnet, the_prefix_of_data_parallel_changes_nothing)
 {
     struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(60, 80);
     state_dict_write(s, "a.safetensors", "", NULL);
     struct bgd_model *plain = convert_and_open(&options);
     state_dict_write(s, "b.safetensors", "module.", NULL);
@@ -365,7 +332,7 @@ Test(resnet, options_that_do_not_fit_are_refused)
     struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
     state_dict_write(s, "a.safetensors", "", NULL);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(60, 80);
         options.labels = cases[i].labels;
         options.head = cases[i].head;
         options.width = cases[i].width;
@@ -373,10 +340,10 @@ Test(resnet, options_that_do_not_fit_are_refused)
         options.mean[1] = cases[i].mean;
         check_refused(&options, cases[i].text, cases[i].text);
     }
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(60, 80);
     options.source = "nothing.safetensors";
     check_refused(&options, "nothing.safetensors", "no source");
-    options = default_options();
+    options = conversion_options(60, 80);
     options.target = "no/folder/a.bgd";
     check_refused(&options, "no/folder/a.bgd", "no target");
     state_dict_free(s);
@@ -386,7 +353,7 @@ Test(resnet, labels_head_and_source_stand_in_the_file)
 {
     struct state_dict *s = state_dict_resnet(18, 4, 3, 6);
     state_dict_write(s, "b\xff.safetensors", "", NULL);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(60, 80);
     options.source = "b\xff.safetensors"; /* a name that is not UTF-8 must not spoil the file */
     options.head = "softmax";
     struct bgd_model *model = convert_and_open(&options);

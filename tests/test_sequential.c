@@ -2,6 +2,7 @@
  * The whole way of AlexNet, ZFNet and VGG: checkpoint -> convert -> model file -> backends, against the logits of torchvision
  * and of tools/train/networks.py's ZFNet (fixtures/sequential.py), and what the converter refuses.
  */
+#include "conversions.h"
 #include "convert/convert.h"
 #include "nets.h"
 #include "sequential_dict.h"
@@ -10,38 +11,7 @@
 #define CLASSES 6u
 #define LOGITS (PICTURES * CLASSES)
 
-static char *folder;
-
-static void enter(void)
-{
-    folder = scratch_enter();
-}
-
-static void leave(void)
-{
-    scratch_leave(folder);
-}
-
-TestSuite(sequential, .init = enter, .fini = leave);
-
-static struct convert_options default_options(void)
-{
-    return (struct convert_options){.source = "a.safetensors",
-                                    .target = "a.bgd",
-                                    .head = "sigmoid",
-                                    .mean = {0.485f, 0.456f, 0.406f},
-                                    .std = {0.229f, 0.224f, 0.225f}};
-}
-
-static struct bgd_model *convert_and_open(const struct convert_options *options)
-{
-    char summary[256];
-    struct bgd_err err = {0};
-    struct bgd_model *model;
-    cr_assert_eq(convert_run(options, summary, &err), 0, "%s", err.text);
-    cr_assert_eq(bgd_model_open(options->target, &model, &err), 0, "%s", err.text);
-    return model;
-}
+TestSuite(sequential, .init = conversion_enter, .fini = conversion_leave);
 
 static uint32_t count_ops(const struct bgd_model *model, enum bgd_op code)
 {
@@ -122,7 +92,7 @@ static void check_logits(struct golden g)
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
     for (uint32_t i = 0; i < n_sizes; i++) {
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(0, 0);
         options.width = g.sizes[i][0];
         options.height = g.sizes[i][1];
         options.lrn = ends_with(g.arch, "_lrn");
@@ -178,7 +148,7 @@ Test(sequential, a_mean_of_fewer_pixels_than_cells_is_folded_away)
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
     for (int i = 0; i < 4; i++) {
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(0, 0);
         options.width = sizes[i][0];
         options.height = sizes[i][1];
         struct bgd_model *model = convert_and_open(&options);
@@ -195,7 +165,7 @@ Test(sequential, sixty_by_eighty_unless_said_otherwise)
     struct state_dict *s = sequential_dict("zfnet", 32, 3, 3);
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(0, 0);
     struct bgd_model *model = convert_and_open(&options);
     cr_expect(model->meta.input.width == 60 && model->meta.input.height == 80 && model->meta.n_labels == 3);
     cr_expect_eq(count_ops(model, BGD_OP_LRN), 0);
@@ -216,7 +186,7 @@ static void check_refused(const struct convert_options *options, enum bgd_code c
 /* Writes and frees it. */
 static void check_dict_refused(struct state_dict *s, enum bgd_code code, const char *text)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(0, 0);
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
     check_refused(&options, code, text);
@@ -243,7 +213,7 @@ Test(sequential, the_smallest_input_is_said)
         struct state_dict *s = sequential_dict(cases[i].name, 32, 3, CLASSES);
         state_dict_write(s, "a.safetensors", "", NULL);
         state_dict_free(s);
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(0, 0);
         options.width = options.height = cases[i].smallest;
         bgd_model_close(convert_and_open(&options));
         unlink(options.target);
@@ -268,7 +238,7 @@ Test(sequential, alexnet_does_not_fit_60x80)
 Test(sequential, every_missing_tensor_is_named)
 {
     static const char *const names[] = {"alexnet", "zfnet", "vgg11", "vgg16_bn"};
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(0, 0);
     options.width = options.height = 64;
     for (int i = 0; i < 4; i++) {
         struct state_dict *s = sequential_dict(names[i], 32, 3, CLASSES);
@@ -294,7 +264,7 @@ Test(sequential, every_missing_tensor_is_named)
 
 Test(sequential, every_tensor_of_another_shape_is_named)
 {
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(0, 0);
     options.width = options.height = 64;
     static const char *const names[] = {"alexnet", "zfnet", "vgg13_bn"};
     for (int i = 0; i < 3; i++) {
@@ -354,7 +324,7 @@ Test(sequential, lrn_is_zfnets_alone)
     struct state_dict *dicts[] = {sequential_dict("vgg16", 32, 3, CLASSES), sequential_dict("alexnet", 32, 3, CLASSES),
                                   state_dict_resnet(18, 4, 3, CLASSES)};
     for (int i = 0; i < 3; i++) {
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(0, 0);
         char text[96];
         options.lrn = true;
         state_dict_write(dicts[i], options.source, "", NULL);
@@ -408,7 +378,7 @@ Test(sequential, what_is_unknown_is_told_what_each_family_lacks)
 
 Test(sequential, an_optimizer_is_no_network)
 {
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(0, 0);
     options.source = BGDET_SOURCE_DIR "/tests/fixtures/optimizer.pth";
     check_refused(&options, BGD_UNSUPPORTED, "optimizer.pth: ");
 }

@@ -2,6 +2,7 @@
  * The whole way of a TRACER: checkpoint -> convert -> model file -> backends, against the official code's masks
  * (../shared/fixtures/tracer-te0, fixtures/tracer.py), and what the converter refuses.
  */
+#include "conversions.h"
 #include "convert/convert.h"
 #include "convert/tracer.h"
 #include "nets.h"
@@ -11,40 +12,7 @@
 
 static const struct tracer_spec slim = {.arch = 0, .encoder = "model", .edges = true, .slim = true};
 
-static char *folder;
-
-static void enter(void)
-{
-    folder = scratch_enter();
-}
-
-static void leave(void)
-{
-    scratch_leave(folder);
-}
-
-TestSuite(tracer, .init = enter, .fini = leave);
-
-static struct convert_options default_options(void)
-{
-    return (struct convert_options){.source = "a.safetensors",
-                                    .target = "a.bgd",
-                                    .head = "sigmoid",
-                                    .width = TRACER_WIDTH,
-                                    .height = TRACER_HEIGHT,
-                                    .mean = {0.485f, 0.456f, 0.406f},
-                                    .std = {0.229f, 0.224f, 0.225f}};
-}
-
-static struct bgd_model *convert_and_open(const struct convert_options *options)
-{
-    char summary[256];
-    struct bgd_err err = {0};
-    struct bgd_model *model;
-    cr_assert_eq(convert_run(options, summary, &err), 0, "%s", err.text);
-    cr_assert_eq(bgd_model_open(options->target, &model, &err), 0, "%s", err.text);
-    return model;
-}
+TestSuite(tracer, .init = conversion_enter, .fini = conversion_leave);
 
 /* ------------------------------------------------------------ masks */
 
@@ -107,7 +75,7 @@ static void check_against_official(struct tracer_spec spec)
     }
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     struct bgd_model *model = convert_and_open(&options);
     check_kind(model, spec.arch, TRACER_WIDTH, TRACER_HEIGHT);
 
@@ -166,7 +134,7 @@ Test(tracer, the_shared_fixture_gives_its_masks)
 {
     if (access(SHARED "tracer-te0.pth", R_OK) || access(SHARED "tracer-te0.npz", R_OK))
         cr_skip_test("there is no ../shared/fixtures/tracer-te0.pth with its .npz");
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     options.source = SHARED "tracer-te0.pth";
     options.width = options.height = 0; /* the paper's table: 320 */
     struct bgd_model *model = convert_and_open(&options);
@@ -203,7 +171,7 @@ Test(tracer, every_arch_is_found_from_shapes_alone)
         struct state_dict *s = tracer_dict(spec);
         state_dict_write(s, "a.safetensors", "", NULL);
         state_dict_free(s);
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
         options.width = options.height = arch == 7 ? 0 : 32;
         struct bgd_model *model = convert_and_open(&options);
         check_kind(model, arch, arch == 7 ? 640 : 32, arch == 7 ? 640 : 32);
@@ -231,7 +199,7 @@ Test(tracer, every_missing_tensor_is_named)
                                          "ObjectAttention1.conv1.conv.weight"};
     static const char *const features[] = {"2._project_conv.weight", "4._project_conv.weight", "10._project_conv.weight",
                                            "15._project_conv.weight"};
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     struct state_dict *s = tracer_dict(slim);
     cr_assert_eq(s->n, 893); /* of the official TE0 */
     for (uint32_t i = 0; i < s->n; i++) {
@@ -255,7 +223,7 @@ Test(tracer, every_missing_tensor_is_named)
 
 Test(tracer, every_tensor_of_another_shape_is_named)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     struct state_dict *s = tracer_dict(slim);
     for (uint32_t i = 0; i < s->n; i++) {
         struct entry *e = &s->entries[i], kept = *e;
@@ -288,7 +256,7 @@ Test(tracer, every_tensor_too_many_is_named)
                                         "rfb1.conv_cat.conv.weight",
                                         "agg.UAM.spatial_fc.weight",
                                         "ema"};
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
         struct state_dict *s = tracer_dict(slim);
         strcpy(tracer_add(s, "x", "y", 1, 3, 0, 0, 0)->name, extra[i]);
@@ -302,7 +270,7 @@ Test(tracer, every_tensor_too_many_is_named)
 
 Test(tracer, blocks_of_no_efficientnet_are_refused)
 {
-    const struct convert_options options = default_options();
+    const struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     struct state_dict *s = tracer_dict(slim);
     struct entry *last = state_dict_find(s, "model._blocks.15._project_conv.weight");
     strcpy(last->name, "model._blocks.16._project_conv.weight"); /* one block too many */
@@ -338,7 +306,7 @@ Test(tracer, options_that_do_not_fit_are_refused)
     struct state_dict *s = tracer_dict(slim);
     state_dict_write(s, "a.safetensors", "", NULL);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct convert_options options = default_options();
+        struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
         options.width = cases[i].width;
         options.height = cases[i].height;
         options.labels = cases[i].labels;
@@ -361,7 +329,7 @@ static void check_same_tensors(const struct bgd_model *a, const struct bgd_model
 Test(tracer, the_prefix_of_data_parallel_changes_nothing)
 {
     struct state_dict *s = tracer_dict(slim);
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     state_dict_write(s, "a.safetensors", "", NULL);
     struct bgd_model *plain = convert_and_open(&options);
     state_dict_write(s, "b.safetensors", "module.", NULL);
@@ -378,7 +346,7 @@ Test(tracer, the_prefix_of_data_parallel_changes_nothing)
 Test(tracer, the_edge_module_of_carvekits_file_changes_nothing)
 {
     struct tracer_spec spec = {.arch = 7, .encoder = "encoder", .slim = true};
-    struct convert_options options = default_options();
+    struct convert_options options = conversion_options(TRACER_WIDTH, TRACER_HEIGHT);
     struct state_dict *s = tracer_dict(spec);
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
