@@ -13,6 +13,8 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]  # x, y, width, height
+SIDES = ("left", "top", "right", "bottom")
+Edges = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow has them
 Role = Literal["object", "extra", "cover"]  # the thing sold and its copies; what does not belong; text, frames, reflections
 T = TypeVar("T")
 
@@ -56,7 +58,8 @@ class Canvas:
         self.extras = Image.new("L", image.size, 0)
         self.panels = 0.0  # share of the frame that bands and panels of colour take
         self.object_area = self.area_inside = 0  # of all that was put as the object, and what of it fell into the frame
-        self.copies = 0  # of the object that the frame does not cut off nearly whole
+        self.copies: list[Edges] = []  # where each copy of the object is that the frame does not cut off nearly whole
+        self.cut: set[str] = set()  # the SIDES of the frame that cut the object
 
     @property
     def width(self) -> int:
@@ -78,9 +81,11 @@ class Canvas:
             self.extras.paste(0, corner, alpha)
             inside = alpha.crop((max(0, -left), max(0, -top), max(0, self.width - left), max(0, self.height - top)))
             whole, left_over = area(alpha), area(inside)
+            self.cut |= sides_beyond(alpha, left, top, self.image.size)
             self.object_area += whole
             self.area_inside += left_over
-            self.copies += left_over > 0.35 * whole
+            if left_over > 0.35 * whole:
+                self.copies.append(moved(inside.getbbox(), max(0, left), max(0, top)))
             return
         if not behind:
             self.mask.paste(0, corner, alpha.point(HIDDEN))
@@ -94,10 +99,12 @@ class Canvas:
         """A whole smaller card as a part of this one, cut to an L shape."""
         for below, above in ((self.image, tile.image), (self.mask, tile.mask), (self.extras, tile.extras)):
             below.paste(above, (x, y), shape)
-        self.copies += tile.copies
+        self.copies += [moved(copy, x, y) for copy in tile.copies]
 
     def mirror(self) -> None:
         self.image, self.mask, self.extras = map(ImageOps.mirror, (self.image, self.mask, self.extras))
+        self.copies = [(self.width - right, top, self.width - left, bottom) for left, top, right, bottom in self.copies]
+        self.cut = {{"left": "right", "right": "left"}.get(side, side) for side in self.cut}
 
     def cut_off(self) -> float:
         """Share of the object that the frame cuts off."""
@@ -121,6 +128,19 @@ class Canvas:
         x, y, w, h = (round(v) for v in box)
         part = self.mask.crop((x, y, x + max(1, w), y + max(1, h)))
         return float(np.asarray(part.resize((8, 8), Image.BOX)).mean()) / 255
+
+
+def sides_beyond(alpha: Image.Image, left: int, top: int, size: tuple[int, int]) -> set[str]:
+    """The sides of the frame that a hundredth of a piece or more lies beyond."""
+    outside = {"left": (0, 0, -left, alpha.height), "top": (0, 0, alpha.width, -top),
+               "right": (size[0] - left, 0, alpha.width, alpha.height), "bottom": (0, size[1] - top, alpha.width, alpha.height)}
+    return {side for side, (x0, y0, x1, y1) in outside.items()
+            if x0 < x1 and y0 < y1 and area(alpha.crop((x0, y0, x1, y1))) > 0.01 * area(alpha)}
+
+
+def moved(edges: Edges, x: int, y: int) -> Edges:
+    left, top, right, bottom = edges
+    return left + x, top + y, right + x, bottom + y
 
 
 def area(alpha: Image.Image) -> int:

@@ -30,7 +30,8 @@ EMPTY = 0.002  # a true mask of less than this share of the card (text or anothe
 def predict(network: Tracer, cards: np.ndarray) -> np.ndarray:
     """(n, height, width) masks of 0..1, float32, for (n, height, width, 3) bytes."""
     network.eval()
-    return np.concatenate([network.logits(to_input(part)).final.sigmoid()[:, 0].numpy()
+    device = next(network.parameters()).device
+    return np.concatenate([network.logits(to_input(part).to(device)).final.sigmoid()[:, 0].cpu().numpy()
                            for part in np.array_split(cards, max(1, len(cards) // 50))])
 
 

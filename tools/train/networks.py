@@ -95,6 +95,22 @@ def alexnet(channels: int, classes: int, width: float) -> nn.Module:
     return model
 
 
+def resnet(name: str, channels: int, classes: int, width: float) -> nn.Module:
+    """torchvision's ResNet at any width."""
+    model = getattr(torchvision.models, name)(num_classes=classes)
+    maps, block = round(64 * width), type(model.layer1[0])
+    if width != 1:
+        blocks = [len(layer) for layer in (model.layer1, model.layer2, model.layer3, model.layer4)]
+        model.inplanes, model.bn1 = maps, nn.BatchNorm2d(maps)
+        model.layer1 = model._make_layer(block, maps, blocks[0])
+        for k in (1, 2, 3):
+            setattr(model, f"layer{k + 1}", model._make_layer(block, maps << k, blocks[k], stride=2))
+        model.fc = nn.Linear((maps << 3) * block.expansion, classes)
+    if channels != 3 or width != 1:
+        model.conv1 = nn.Conv2d(channels, maps, 7, stride=2, padding=3, bias=False)
+    return model
+
+
 def classifier(name: str, channels: int, classes: int, width: float = 1.0) -> nn.Module:
     if name not in NAMES:
         raise ValueError(f"{name}: none of {', '.join(NAMES)}")
@@ -105,9 +121,4 @@ def classifier(name: str, channels: int, classes: int, width: float = 1.0) -> nn
         return alexnet(channels, classes, width)
     if name.partition("_")[0] in VGG:
         return vgg(name, channels, classes, width)
-    if width != 1:
-        raise ValueError(f"{name} is made at full width only")
-    model = getattr(torchvision.models, name)(num_classes=classes)  # a ResNet
-    if channels != 3:
-        model.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    return model
+    return resnet(name, channels, classes, width)

@@ -164,8 +164,8 @@ def load_background(data: Path, row: dict[str, str]) -> Image.Image:
     return photo
 
 
-def load(data: Path, validation: bool) -> tuple[list[Product], list[Image.Image]]:
-    """The products and background photos of one side of the split, in the order of the index."""
+def load(data: Path, validation: bool, renders: Path | None = None) -> tuple[list[Product], list[Image.Image]]:
+    """The products and background photos of one side of the split, in the order of the index; then what render.py drew."""
     found = noted(FINDINGS, "found")
     unfit = {file for file, finding in found.items() if finding != "beauty"} | set(noted(REAL_CARDS, "file"))
     rows = [row for row in read_index(data) if is_validation(row) == validation and row["file"] not in unfit]
@@ -174,4 +174,8 @@ def load(data: Path, validation: bool) -> tuple[list[Product], list[Image.Image]
                                [row for row in rows if row["kind"] in BACKGROUND_KINDS])
         products = pool.map(functools.partial(load_product, data, found),
                             [row for row in rows if row["file"].startswith(("clean/", "cutouts/"))], chunksize=16)
+        if renders:
+            drawn = [row for row in read_index(renders) if is_validation(row) == validation]
+            beauty = {row["file"]: "beauty" for row in drawn}
+            products += pool.map(functools.partial(load_product, renders, beauty), drawn, chunksize=16)
     return [product for product in products if product], backgrounds

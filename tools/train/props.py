@@ -357,8 +357,7 @@ def prop(rng: np.random.Generator, kind: str, size: float, colour: Colour, suppl
         return inset(rng, size * 1.2, skin(rng, (round(size * 1.2), round(size * 0.9)), colour))
     if kind == "scene":
         return inset(rng, size * 1.3, photo_scene(rng, (round(size), round(size)), supply.scenes))
-    small = weighted(rng, {leaf: 0.12, sprig: 0.18, flower: 0.16, slice_of_fruit: 0.14, berry: 0.1, glass: 0.14, swatch: 0.16})
-    return swatch(rng, size, colour) if small is swatch else small(rng, size)
+    return thing(rng, size, colour)
 
 
 def reach_in(rng: np.random.Generator, canvas: Canvas) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes labelled product cards out of clean photos on white.
 
-    synth.py --data DIR --cards 40 --out sheet.png     a contact sheet of made cards with masks and labels, to be looked at
+    synth.py --data DIR --out sheet.png     a contact sheet of 200 made cards with regions, masks and labels, to be looked at
 
 A plan of defects is drawn first, as often together as on real cards, and then one of the ways to show them: the photo as it
 came (reframed), the object put on a ground together with other things (staged), or a collage. What a plan cannot promise is
@@ -30,6 +30,7 @@ from canvas import Box, Canvas, Colour, Role, chance, main_colour, one_of, weigh
 from lettering import printed, write
 from products import WORKING_SIDE, Product, load
 from props import Supply, decorate, hold, own_box, raise_up, reach_in, skin
+from regions import TEXT_DIFFERS, Region, regions, written
 from scenery import WHITE_FROM, dimmed, drawn, frame, photo_patch, photo_scene, toned, white
 
 DEFECTS = ("text", "not_white", "extra_objects", "cropped", "duplicates")
@@ -62,6 +63,7 @@ TILINGS = (  # of a collage, in shares of the frame
 )
 
 GROUPS = ("people", "beauty", "goods")  # in equal parts, though there are many times as many goods as beauty products
+REGION_COLOURS = dict(zip(DEFECTS, ("blue", "gold", "green", "red", "magenta")))  # on the contact sheet
 RENDERS = 0.15  # how often a drawn object is taken when it is drawn by lot, beside a photo's 1
 
 Plan = frozenset[str]
@@ -72,17 +74,27 @@ class Card:
     """A card as composed, before it is published as a file."""
 
     image: Image.Image
-    mask: Image.Image  # of its main object: L, 255 inside, soft at the edges
+    canvas: Canvas  # where everything is on it
+    text: Image.Image  # an L mask of what is written on it
     defects: set[str]
     group: str  # the main object's
+
+    @property
+    def mask(self) -> Image.Image:
+        """Of its main object: L, 255 inside, soft at the edges."""
+        return self.canvas.mask
 
     def labels(self) -> np.ndarray:
         """Six: defective, then DEFECTS."""
         return np.array([bool(self.defects)] + [d in self.defects for d in DEFECTS], np.uint8)
 
+    def regions(self) -> dict[str, list[Region]]:
+        """Where each of its defects is to be seen."""
+        return regions(self.canvas, self.text, self.defects)
+
 
 class Synth:
-    """Makes cards from products and background photos. `card(i)` depends on the seed and i alone."""
+    """Makes cards from products and background photos. Card i depends on the seed and i alone."""
 
     def __init__(self, products: list[Product], backgrounds: list[Image.Image], seed: int) -> None:
         self.products, self.backgrounds, self.seed = products, backgrounds, seed
@@ -93,15 +105,10 @@ class Synth:
                 self.variants[product.key].append(product)
         self.groups = {group: [p for p in products if p.group == group] for group in GROUPS}
 
-    def card(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The thumbnail (80, 60, 3) as the engine would see it, and six labels: defective, then DEFECTS."""
-        views, _, labels = self.views(index, SIZE)
-        return views[0], labels
-
-    def views(self, index: int, *sizes: tuple[int, int]) -> tuple[list[np.ndarray], Image.Image, np.ndarray]:
-        """One card as the engine would see it at each of the sizes, the mask as composed, and the labels."""
+    def seen(self, index: int, *sizes: tuple[int, int]) -> tuple[Card, list[np.ndarray]]:
+        """Card `index`, and its file as the engine would see it at each of the sizes."""
         card, published = self.published(index)
-        return [published.view(size) for size in sizes], card.mask, card.labels()
+        return card, [published.view(size) for size in sizes]
 
     def published(self, index: int) -> tuple[Card, Published]:
         """Card `index` as composed, and as the file that a shop would have."""
@@ -125,13 +132,15 @@ class Synth:
         self.add_props(rng, canvas, extras, piece)
         if chance(rng, 0.5):
             canvas.mirror()
+        before = canvas.image.copy()
         if "text" in plan:
             write_visibly(rng, canvas, main_colour(rng, piece))
+        text = written(before, canvas.image)
         defects = what_is_seen(plan, canvas)
         if "not_white" in plan and chance(rng, 0.05):
             frame(rng, canvas)
         image = toned(rng, canvas.image, white_kept="not_white" not in defects) if chance(rng, 0.4) else canvas.image
-        return Card(image, canvas.mask, defects, product.group)
+        return Card(image, canvas, text, defects, product.group)
 
     def pick(self, rng: np.random.Generator, movable: bool = False, group: str = "") -> Product:
         """A product of the group or of any; if asked for, one that can be moved."""
@@ -189,7 +198,7 @@ class Synth:
             elif chance(rng, 0.5):  # the photo's own shadows stay
                 canvas.image = ImageChops.multiply(canvas.image, photo)
             canvas.image.paste(photo, mask=soft)
-        canvas.mask, canvas.copies = soft, 1
+        canvas.mask, canvas.copies = soft, [soft.getbbox()]
         canvas.extras.paste(0, mask=soft)
         return canvas
 
@@ -256,7 +265,7 @@ class Synth:
         group[0].role = role
         box = detail_box(rng, size, group) if detail else loose_box(rng, size, rng.uniform(0.6, 0.95))
         settle(rng, canvas, group, box, shadows=False)
-        canvas.copies = int(role == "object")  # a detail is a copy, too
+        canvas.copies = [(0, 0, *size)] if role == "object" and detail else canvas.copies  # a detail is a copy, too
         return canvas
 
     def collage(self, rng: np.random.Generator, plan: Plan, product: Product, piece: Image.Image) -> Canvas:
@@ -309,7 +318,7 @@ def write_visibly(rng: np.random.Generator, canvas: Canvas, accent: Colour) -> N
     while seen < TEXT_SEEN:
         write(rng, canvas, accent)
         change = ImageChops.difference(before, canvas.image).resize(SIZE, Image.BILINEAR)
-        seen = int((np.asarray(change).max(axis=2) > 24).sum())
+        seen = int((np.asarray(change).max(axis=2) > TEXT_DIFFERS).sum())
 
 
 def what_is_seen(plan: Plan, canvas: Canvas) -> set[str]:
@@ -317,7 +326,7 @@ def what_is_seen(plan: Plan, canvas: Canvas) -> set[str]:
     defects = set(plan) - {"extra_objects", "cropped", "duplicates"}
     if canvas.cut_off() > CUT_SEEN:
         defects.add("cropped")
-    if canvas.copies > 1:
+    if len(canvas.copies) > 1:
         defects.add("duplicates")
     if canvas.extras_seen() > EXTRAS_SEEN:
         defects.add("extra_objects")
@@ -445,26 +454,29 @@ def publish(rng: np.random.Generator, image: Image.Image) -> Published:
 
 
 def sheet(synth: Synth, count: int) -> Image.Image:
-    """A contact sheet: each card as composed, its mask, its thumbnail as the classifier sees it, and its labels."""
-    columns, cell = 6, (335, 230)
+    """A contact sheet: each card as composed with its regions, its mask, its thumbnail as the classifier sees it, its labels."""
+    columns, cell = 10, (335, 220)
     result = Image.new("RGB", (columns * cell[0], -(-count // columns) * cell[1]), (215, 215, 215))
     for i in range(count):
-        card, published = synth.published(i)
-        image, mask, small = card.image.copy(), card.mask.copy(), Image.fromarray(published.view(SIZE))
-        x, y = i % columns * cell[0], i // columns * cell[1]
+        card, (small,) = synth.seen(i, SIZE)
+        image, mask = card.image.copy(), card.mask.copy()
         image.thumbnail((130, 190))
         mask.thumbnail((130, 190))
-        result.paste(image, (x + 4, y + 4))
-        result.paste(mask, (x + 138, y + 4))
-        result.paste(small, (x + 272, y + 4))
-        ImageDraw.Draw(result).text((x + 4, y + 200), ", ".join(sorted(card.defects)) or "clean", fill=(0, 0, 0))
+        draw = ImageDraw.Draw(image)
+        for defect, boxes in card.regions().items():
+            for box in boxes:
+                draw.rectangle([v * side for v, side in zip(box, image.size * 2)], outline=REGION_COLOURS[defect])
+        x, y = i % columns * cell[0], i // columns * cell[1]
+        for picture, left in ((image, 4), (mask, 138), (Image.fromarray(small), 272)):
+            result.paste(picture, (x + left, y + 4))
+        ImageDraw.Draw(result).text((x + 4, y + 198), ", ".join(sorted(card.defects)) or "clean", fill=(0, 0, 0))
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--cards", type=int, default=40)
+    parser.add_argument("--cards", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Makes cards with known masks and trains TRACER-Efficient-0 on them from scratch, at 96x128.
 
-    train_tracer.py --data DIR --out DIR     tracer-te0.pth (best by validation IoU), tracer-te0-last.pth,
-                                             tracer-metrics.json, masks-*.npz (the cache)
+    train_tracer.py --data DIR --out DIR     tracer-te0.pth (best by validation IoU), tracer-metrics.json,
+                                             masks-*.npz (the cache); nothing is done where tracer-te0.pth is there
 
 The cards are those of synth.py as the engine would feed them; every fourth is seen as its 60x80 thumbnail enlarged, so that
 one network serves both orders of the pipeline. The same seed gives the same cards; the weights also depend on --workers
 and, with --minutes, on the machine's speed. Each worker is a process with one thread and a part of every batch: on a
-busy machine threads that wait for each other at every operator are many times slower.
+busy machine threads that wait for each other at every operator are many times slower. Where PyTorch finds a GPU, one worker
+trains on it.
 """
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from cutouts import segmenter_view
+from cards import segmenter_view
 from evaluate_tracer import measure, predict
 from products import load
 from synth import SEGMENTER_SIZE, SIZE, Synth
@@ -33,24 +34,27 @@ from tracer import MBConv, Maps, Tracer, load_tracer, to_input
 
 BATCH = 32  # of all workers together; with fewer than 16 each, PyTorch 1.13's convolutions are four times slower a card
 WARM_UP = 0.1  # of the training
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+BEST_SO_FAR = "tracer-te0.part.pth"
 
 synth: Synth  # of this process and its forked workers: handing it over by pickle would copy every photo
 
 
 def make_card(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    (thumbnail, card), mask, labels = synth.views(index, SIZE, SEGMENTER_SIZE)
-    card = segmenter_view(thumbnail, card, "thumbnail" if index % 4 == 0 else "photo")
-    return card, np.asarray(mask.resize(SEGMENTER_SIZE, Image.BILINEAR)), labels
+    card, (thumbnail, photo) = synth.seen(index, SIZE, SEGMENTER_SIZE)
+    view = segmenter_view(thumbnail, photo, "thumbnail" if index % 4 == 0 else "photo")
+    return view, np.asarray(card.mask.resize(SEGMENTER_SIZE, Image.BILINEAR)), card.labels()
 
 
-def make_cards(data: Path, count: int, seed: int, validation: bool, cache: Path) -> dict[str, np.ndarray]:
+def make_cards(args: argparse.Namespace, count: int, validation: bool, cache: Path) -> dict[str, np.ndarray]:
     """`cards` (count, 128, 96, 3), `masks` (count, 128, 96) and `labels` (count, 6), from the cache if it holds that many."""
     global synth
     if cache.exists():
         with np.load(cache) as stored:
             if len(stored["cards"]) == count:
                 return dict(stored)
-    synth = Synth(*load(data, validation), seed=seed)
+    synth = Synth(*load(args.data, validation, args.renders), seed=args.seed + validation)
     print(f"{cache.name}: {len(synth.products)} products, {len(synth.backgrounds)} backgrounds", flush=True)
     with multiprocessing.Pool() as pool:
         made = pool.map(make_card, range(count), chunksize=32)
@@ -118,7 +122,7 @@ def train(rank: int, args: argparse.Namespace, made: dict[str, np.ndarray], vali
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # or it asks for the address of this machine's name
         torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=rank,
                                              world_size=args.workers)
-    network = fresh_network(args.seed, args.start)
+    network = fresh_network(args.seed, args.start).to(DEVICE)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02, foreach=True)
     order_generator = torch.Generator().manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed + 1 + rank)
@@ -131,7 +135,8 @@ def train(rank: int, args: argparse.Namespace, made: dict[str, np.ndarray], vali
         for step, chosen in enumerate(order.numpy()[:, rank::args.workers]):
             cards, masks = augment(to_input(made["cards"][chosen]),
                                    torch.from_numpy(made["masks"][chosen])[:, None].float() / 255, generator)
-            loss = total_loss(network.logits(cards.contiguous(memory_format=torch.channels_last)), masks)
+            cards = cards.to(DEVICE).contiguous(memory_format=torch.channels_last)
+            loss = total_loss(network.logits(cards), masks.to(DEVICE))
             optimizer.zero_grad()
             loss.backward()
             elapsed = time.time() - start
@@ -154,13 +159,12 @@ def train(rank: int, args: argparse.Namespace, made: dict[str, np.ndarray], vali
 
 
 def keep(network: Tracer, epoch: int, validation: dict[str, np.ndarray], best: float, out: Path) -> float:
-    """Saves the weights, and again under the name that counts if they are the best so far; returns the best IoU."""
+    """Saves the weights if they are the best so far; returns the best IoU."""
     metrics = measure(predict(network, validation["cards"]), validation["masks"], validation["labels"])
     print(f"epoch {epoch + 1}: {json.dumps(metrics)}", flush=True)
-    torch.save(network.state_dict(), out / "tracer-te0-last.pth")
     if metrics["mean_iou"] <= best:
         return best
-    torch.save(network.state_dict(), out / "tracer-te0.pth")
+    torch.save({name: value.cpu() for name, value in network.state_dict().items()}, out / BEST_SO_FAR)
     (out / "tracer-metrics.json").write_text(json.dumps({"epoch": epoch + 1, "made": metrics}, indent=2) + "\n")
     return metrics["mean_iou"]
 
@@ -168,11 +172,12 @@ def keep(network: Tracer, epoch: int, validation: dict[str, np.ndarray], best: f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--renders", type=Path, help="the folder of render.py: its products join")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cards", type=int, default=16000)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--minutes", type=float, default=math.inf, help="end by then, with the learning rate run down")
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=os.cpu_count() if DEVICE == "cpu" else 1)
     parser.add_argument("--port", type=int, default=29517, help="on this machine, where the workers meet")
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--rate", type=float, default=2e-3, help="the learning rate at its peak")
@@ -180,12 +185,17 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    made = make_cards(args.data, args.cards, args.seed, False, args.out / "masks-train.npz")
-    validation = make_cards(args.data, 500, args.seed + 1, True, args.out / "masks-validation.npz")
+    finished = args.out / "tracer-te0.pth"
+    if finished.exists():
+        print(f"{finished}: is there")
+        return
+    made = make_cards(args, args.cards, False, args.out / "masks-train.npz")
+    validation = make_cards(args, 500, True, args.out / "masks-validation.npz")
     if args.workers > 1:
         torch.multiprocessing.start_processes(train, (args, made, validation), nprocs=args.workers, start_method="fork")
     else:
         train(0, args, made, validation)
+    (args.out / BEST_SO_FAR).rename(finished)
 
 
 if __name__ == "__main__":
