@@ -114,7 +114,7 @@ def at_edge(p: Placed, edge: str) -> Placed:
 
 
 def column(rng: np.random.Generator, pieces: list[Image.Image], roles: list[Role]) -> Group:
-    group, y, gap = [], 0.0, UNIT * rng.uniform(0.02, 0.2)
+    group, y, gap = [], 0.0, UNIT * rng.uniform(0.02, 0.2) * (3 if chance(rng, 0.3) else 1)
     for piece, role in zip(pieces, roles):
         p = placed(piece, 0, 0, UNIT, role)
         p.y = y
@@ -176,7 +176,7 @@ def arranged(rng: np.random.Generator, pieces: list[Image.Image], roles: list[Ro
     """Any arrangement that so many pieces are shown in. What ends at an edge of the frame stands in a row along it."""
     if anchor:
         return [at_edge(p, anchor) for p in row(rng, pieces, roles)]
-    weights = {row: 0.42, stack: 0.2, satellite: 0.15, heap: 0.04, column: 0.09, fan: 0.06, grid: 0.04}
+    weights = {row: 0.38, stack: 0.19, satellite: 0.14, heap: 0.04, column: 0.15, fan: 0.06, grid: 0.04}
     if len(pieces) > 3:
         weights.update({row: 0.2, grid: 0.5, satellite: 0.08, column: 0.01})
     if len(pieces) > 5:

@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from products import REAL_CARDS, flatten, load
-from evaluate_tracer import predict
+from products import REAL_CARDS, load, picture
 from synth import DEFECTS, SEGMENTER_SIZE, SIZE, Synth
-from tracer import Tracer, load_tracer
+from tracer import Tracer, load_tracer, predict
 
 ORDERS = ("photo", "thumbnail")
 INPUTS = {"card": 3, "cutout3": 3, "cutout4": 4}  # what a classifier may be given, and its channels
@@ -57,7 +56,7 @@ class Cards:
             return cls(*(stored[name][:count] for name in ("cards", "alphas", "labels", "groups")))
 
     def shown(self, kind: str) -> np.ndarray:
-        """(n, h, w, channels) bytes, by the INPUTS: the cards as they are, composited on FILL, or with the alpha beside them."""
+        """(n, h, w, channels) bytes, by INPUTS: the cards as they are, composited on FILL, or with the alpha beside them."""
         if kind == "card":
             return self.cards
         if kind == "cutout4":
@@ -75,13 +74,6 @@ def parse_size(text: str) -> Size:
 
 def set_name(part: str, order: str, size: Size) -> str:
     return f"{part}-{order}-{size[0]}x{size[1]}.npz"
-
-
-def picture(path: Path, size: Size) -> np.ndarray:
-    """A file as the engine would show it to a network, every pixel decoded."""
-    image = Image.open(path)
-    image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
-    return np.asarray(image.resize(size, Image.BILINEAR))
 
 
 def segmenter_view(thumbnail: np.ndarray, card: np.ndarray, order: str) -> np.ndarray:

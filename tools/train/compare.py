@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cards import picture
+from products import picture
 from synth import SIZE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,24 +15,14 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
-from products import flatten
+from products import picture
 from synth import DEFECTS, SEGMENTER_SIZE
-from tracer import Tracer, load_tracer, to_input
+from tracer import Tracer, load_tracer, predict
 
 BETA2 = 0.3
 EMPTY = 0.002  # a true mask of less than this share of the card (text or another object over all of it) isn't measured
-
-
-@torch.no_grad()
-def predict(network: Tracer, cards: np.ndarray) -> np.ndarray:
-    """(n, height, width) masks of 0..1, float32, for (n, height, width, 3) bytes."""
-    network.eval()
-    device = next(network.parameters()).device
-    return np.concatenate([network.logits(to_input(part).to(device)).final.sigmoid()[:, 0].cpu().numpy()
-                           for part in np.array_split(cards, max(1, len(cards) // 50))])
 
 
 def iou(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -107,14 +97,10 @@ def draw_made(cards: np.ndarray, masks: np.ndarray, labels: np.ndarray, predicte
 
 
 def draw_photos(network: Tracer, paths: list[Path], path: Path) -> None:
-    cards = []
-    for each in paths:
-        image = ImageOps.exif_transpose(Image.open(each))
-        image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
-        cards.append(np.asarray(image.resize(SEGMENTER_SIZE, Image.BILINEAR)))
+    cards = [picture(each, SEGMENTER_SIZE) for each in paths]
     predicted = predict(network, np.stack(cards))
-    draw([([card, grey(mask), without_object(card, mask)], each.name[:48]) for card, mask, each in zip(cards, predicted, paths)],
-         6, path)
+    rows = [([card, grey(mask), without_object(card, mask)], each.name[:48]) for card, mask, each in zip(cards, predicted, paths)]
+    draw(rows, 6, path)
 
 
 def main() -> None:

@@ -82,7 +82,8 @@ def main() -> None:
         print(f"| {defect} | {len(shown)} | {len(named) / max(1, len(shown)):.0%} | {np.mean(hits or [0]):.0%} | "
               f"{np.mean(matched or [0]):.0%} of {len(boxes)} |")
         ordered = sorted(overlap, key=overlap.get)
-        drawn += [(name, defect, shown[name], named[name], overlap[name]) for name in ordered[:15] + ordered[15::len(ordered) // 5 + 1]]
+        looked_at = ordered[:15] + ordered[15::len(ordered) // 5 + 1]  # the worst, and a few of the others
+        drawn += [(name, defect, shown[name], named[name], overlap[name]) for name in looked_at]
     if args.sheet:
         draw(args.made, drawn, args.sheet)
 

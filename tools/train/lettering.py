@@ -218,7 +218,7 @@ def put_free(style: Style, canvas: Canvas, piece: Image.Image) -> None:
 
 def logo(style: Style, canvas: Canvas) -> None:
     """A short word or two letters, maybe with a sign before it or a line of small print below."""
-    size = canvas.height * style.rng.uniform(0.045, 0.1)
+    size = canvas.height * style.rng.uniform(0.03, 0.1)
     word = style.title().split()[0][:int(style.rng.integers(2, 9))]
     piece = style.line(word, size, style.accent if chance(style.rng, 0.5) else style.ink)
     if chance(style.rng, 0.35):
@@ -406,7 +406,7 @@ def scattered(style: Style, canvas: Canvas) -> None:
 def write(rng: np.random.Generator, canvas: Canvas, accent: Colour) -> None:
     """All the text of one card."""
     style = Style(rng, accent if chance(rng, 0.5) else any_colour(rng))
-    weighted(rng, {infographic: 0.36, scattered: 0.27, logo: 0.17, watermark: 0.14, strip: 0.06})(style, canvas)
+    weighted(rng, {infographic: 0.33, scattered: 0.27, logo: 0.2, watermark: 0.14, strip: 0.06})(style, canvas)
 
 
 def printed(rng: np.random.Generator, piece: Image.Image, garment: bool = False) -> Image.Image:

@@ -95,6 +95,13 @@ def flatten(rgba: Image.Image, colour: tuple[int, int, int] = (255, 255, 255)) -
     return base
 
 
+def picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, 3) bytes: a file as the engine would show it to a network, every pixel decoded."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    image = flatten(image.convert("RGBA")) if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
+    return np.asarray(image.resize(size, Image.BILINEAR))
+
+
 def unreached(darkest: np.ndarray, level: int) -> Image.Image:
     """255 where a flood from the border over all that is `level` or lighter does not come."""
     flood = Image.fromarray(((darkest >= level) * 255).astype(np.uint8))

@@ -39,7 +39,7 @@ SEGMENTER_SIZE = (96, 128)
 
 # Which defects come together and how often: near the rates of real cards labelled by eye, with 45 % clean.
 PLANS = {
-    "": 48.5, "cropped": 7, "not_white": 6.5, "extra_objects": 8, "duplicates": 5, "text": 5,
+    "": 47, "cropped": 7, "not_white": 6.5, "extra_objects": 8, "duplicates": 6.5, "text": 5.5,
     "not_white extra_objects": 6.5, "text not_white extra_objects": 3, "not_white cropped": 2.5, "text extra_objects": 2.5,
     "text not_white": 2, "not_white extra_objects duplicates": 1.5, "not_white duplicates": 1.3, "text duplicates": 1,
     "text not_white duplicates": 1, "text not_white extra_objects duplicates": 1, "text not_white cropped": 0.8,
@@ -162,7 +162,7 @@ class Synth:
         """Which kinds of extra objects this card shows: goods, box, scene, props, hand, podium."""
         if "extra_objects" not in plan:
             return set()
-        weights = {"goods": 0.4, "box": 0.2, "props": 0.24, "hand": 0.1, "podium": 0.03}
+        weights = {"goods": 0.36, "box": 0.26, "props": 0.24, "hand": 0.1, "podium": 0.03}
         if product.group == "people":  # they come in no boxes, and nobody holds them
             weights.update(box=0.04, hand=0.03)
         if "not_white" in plan:
@@ -454,7 +454,7 @@ def publish(rng: np.random.Generator, image: Image.Image) -> Published:
 
 
 def sheet(synth: Synth, count: int) -> Image.Image:
-    """A contact sheet: each card as composed with its regions, its mask, its thumbnail as the classifier sees it, its labels."""
+    """A contact sheet: each card as composed with its regions, its mask, its thumbnail for the classifier, its labels."""
     columns, cell = 10, (335, 220)
     result = Image.new("RGB", (columns * cell[0], -(-count // columns) * cell[1]), (215, 215, 215))
     for i in range(count):

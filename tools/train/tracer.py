@@ -321,6 +321,15 @@ def load_tracer(path: Path, arch: int = 0, edges: bool = True) -> Tracer:
     return network.eval()
 
 
+@torch.no_grad()
+def predict(network: Tracer, cards: np.ndarray) -> np.ndarray:
+    """(n, height, width) masks of 0..1, float32, for (n, height, width, 3) bytes."""
+    network.eval()
+    device = next(network.parameters()).device
+    return np.concatenate([network.logits(to_input(part).to(device)).final.sigmoid()[:, 0].cpu().numpy()
+                           for part in np.array_split(cards, max(1, len(cards) // 50))])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True)

@@ -27,10 +27,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cards import segmenter_view
-from evaluate_tracer import measure, predict
+from evaluate_tracer import measure
 from products import load
 from synth import SEGMENTER_SIZE, SIZE, Synth
-from tracer import MBConv, Maps, Tracer, load_tracer, to_input
+from tracer import MBConv, Maps, Tracer, load_tracer, predict, to_input
 
 BATCH = 32  # of all workers together; with fewer than 16 each, PyTorch 1.13's convolutions are four times slower a card
 WARM_UP = 0.1  # of the training
