@@ -149,11 +149,39 @@ enum bgd_verdict { BGD_CLEAN, BGD_REVIEW, BGD_DEFECTIVE, BGD_VERDICTS };
 /* "clean", "review", "defective". */
 const char *bgd_verdict_name(enum bgd_verdict verdict);
 
+/* A side of the frame. */
+enum bgd_side { BGD_NO_SIDE, BGD_LEFT, BGD_TOP, BGD_RIGHT, BGD_BOTTOM, BGD_SIDES };
+
+/* "none", "left", "top", "right", "bottom". */
+const char *bgd_side_name(enum bgd_side side);
+
+/*
+ * Where a card shows a reason:
+ *   text, extra_objects  what is written, or stands, there
+ *   not_white            a part of the background that is not
+ *   cropped              a strip along the side of the frame where the main object is cut; `side` says which
+ *   duplicates           one of the copies
+ * Where nothing of that kind is found, the part of the card in which the classifier saw the reason the most, if it can say.
+ */
+struct bgd_region {
+    enum bgd_reason reason;
+    enum bgd_side side;             /* of cropped; else BGD_NO_SIDE */
+    float left, top, right, bottom; /* the box, of the upright picture, 0..1 */
+    float share;                    /* of the picture's area that shows it: at most the box's */
+};
+
+#define BGD_REGIONS_MAX 16
+
 struct bgd_result {
     enum bgd_verdict verdict;   /* review if score lies in the model's band; else defective from its threshold on */
     float score;                /* P(defective), 0..1, calibrated if the model is */
     float reasons[BGD_REASONS]; /* P(reason), likewise; NAN for a reason that the model does not know */
     bool holds[BGD_REASONS];    /* reasons[i] >= the model's threshold for it */
+
+    /* With options.evidence, of a card that is not clean: the regions of each reason that holds, or of the strongest if none
+     * does; by reason, and the largest first. */
+    uint32_t n_regions;
+    struct bgd_region regions[BGD_REGIONS_MAX];
 };
 
 struct bgd_engine; /* a pipeline made ready on a device */
@@ -172,6 +200,7 @@ struct bgd_engine_options {
     uint32_t batch;    /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
     uint32_t lanes;    /* calls that may run at the same time, at the most; 0: 1 */
     bool uncalibrated; /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
+    bool evidence;     /* results say where: bgd_result.regions. It changes nothing else in them */
 };
 
 /*
@@ -212,7 +241,8 @@ uint32_t bgd_engine_mask_height(const struct bgd_engine *engine);
 int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err);
 
 /* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. Not while
- * calls run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's. */
+ * calls run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's; so does the search
+ * for evidence everywhere. */
 struct bgd_engine_seconds {
     double segment, classify;
 };

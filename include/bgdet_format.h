@@ -37,6 +37,10 @@
  *   "provenance"  object, for people: the checkpoint's name and XXH3-128, its form, the converter's version
  *
  * A segmenter has 3 input channels and the one output "mask" (1, height, width): P(object).
+ *
+ * A classifier has the outputs "logits" and "scores" (labels, 1, 1), and may have "activation" (labels, h, w), whose means over
+ * h, w the logits are: how much each part of the picture adds to each of them. Networks that end in dense layers over many
+ * pixels (VGG, AlexNet, ZFNet) have none.
  */
 #ifndef BGDET_FORMAT_H
 #define BGDET_FORMAT_H

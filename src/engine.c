@@ -1,5 +1,6 @@
 /* A pipeline made ready on a device: an exec per network and lane, and the way from scores to a result. */
 #include "backend.h"
+#include "engine_evidence.h"
 #include "err.h"
 #include "pipeline.h"
 
@@ -18,6 +19,7 @@ struct lane {
     struct bgd_image *thumbnails;    /* (batch), if the segmenter sees them */
     const struct bgd_image **sights; /* (batch): where they are */
     struct feed_scratch scratch;     /* for shrinking to them */
+    struct engine_evidence evidence;
     struct bgd_engine_seconds seconds;
 };
 
@@ -33,7 +35,9 @@ struct bgd_engine {
     uint32_t batch;
     bool halved;
     bool uncalibrated;
+    bool evidence;
     uint32_t scores_output;
+    int activation_output;    /* or -1 */
     uint32_t defective;       /* label index */
     int reasons[BGD_REASONS]; /* label index, or -1 */
 };
@@ -52,6 +56,22 @@ const char *bgd_verdict_name(enum bgd_verdict verdict)
     return names[verdict];
 }
 
+const char *bgd_side_name(enum bgd_side side)
+{
+    static const char *const names[] = {"none", "left", "top", "right", "bottom"};
+    assert((size_t)side < BGD_SIDES);
+    return names[side];
+}
+
+/* The place of a value among the outputs, or -1. */
+static int find_output(const struct bgd_model *model, const char *name)
+{
+    for (uint32_t i = 0; i < model->header->n_outputs; i++)
+        if ((int)model->header->outputs[i] == model_output(model, name))
+            return (int)i;
+    return -1;
+}
+
 static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
 {
     const struct bgd_model *classifier = engine->pipeline->classifier;
@@ -62,9 +82,8 @@ static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
     engine->defective = (uint32_t)defective;
     for (int i = 0; i < BGD_REASONS; i++)
         engine->reasons[i] = meta_label(&classifier->meta, bgd_reason_name((enum bgd_reason)i));
-    for (uint32_t i = 0; i < classifier->header->n_outputs; i++)
-        if ((int)classifier->header->outputs[i] == model_output(classifier, "scores"))
-            engine->scores_output = i;
+    engine->scores_output = (uint32_t)find_output(classifier, "scores"); /* every classifier has it */
+    engine->activation_output = find_output(classifier, "activation");
     return 0;
 }
 
@@ -77,6 +96,18 @@ static int prepare_thumbnails(struct lane *lane, uint32_t batch, struct bgd_err 
     for (uint32_t i = 0; i < batch; i++)
         lane->sights[i] = &lane->thumbnails[i];
     return 0;
+}
+
+static int prepare_evidence(const struct bgd_engine *engine, struct lane *lane, struct bgd_err *err)
+{
+    lane->evidence = (struct engine_evidence){.pipeline = engine->pipeline,
+                                              .backend = engine->backend,
+                                              .segmenter = lane->segmenter,
+                                              .classifier = lane->classifier,
+                                              .activation_output = engine->activation_output,
+                                              .labels = engine->reasons,
+                                              .batch = engine->batch};
+    return engine_evidence_prepare(&lane->evidence, err);
 }
 
 /* The classifier, whose values are smaller, wants the larger batch, and the segmenter runs the same in tiles of its own. */
@@ -95,6 +126,8 @@ static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_er
     lane->scores = calloc((size_t)engine->batch * p->classifier->meta.n_labels, sizeof *lane->scores);
     if (!lane->scores)
         return err_set(err, BGD_MEMORY, "out of memory");
+    if (engine->evidence && prepare_evidence(engine, lane, err))
+        return err->code;
     return p->segmenter && p->sight == PIPELINE_THUMBNAIL ? prepare_thumbnails(lane, engine->batch, err) : 0;
 }
 
@@ -108,6 +141,7 @@ static void close_lane(const struct bgd_engine *engine, struct lane *lane)
     free(lane->sights);
     free(lane->scores);
     feed_scratch_free(&lane->scratch);
+    engine_evidence_free(&lane->evidence);
 }
 
 static void close_lanes(struct bgd_engine *engine)
@@ -157,6 +191,7 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     engine->pipeline = pipeline;
     engine->batch = options->batch;
     engine->uncalibrated = options->uncalibrated;
+    engine->evidence = options->evidence;
     if (find_labels(engine, err) ||
         backend_open(options->device, options->precision, &engine->backend, &engine->device, &engine->passed_over, err)) {
         bgd_engine_close(engine);
@@ -307,6 +342,7 @@ static int judge(const struct bgd_engine *engine, const float *scores, struct bg
         result->reasons[i] = label < 0 ? NAN : label_p(engine, scores, label);
         result->holds[i] = label >= 0 && result->reasons[i] >= meta->thresholds[label];
     }
+    result->n_regions = 0;
     return 0;
 }
 
@@ -326,10 +362,12 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struc
     }
     if (classify(engine, lane, images, n, err))
         return err->code;
-    lane->seconds.classify += now() - middle;
     for (uint32_t i = 0; i < n; i++)
         if (judge(engine, lane->scores + (size_t)i * engine->pipeline->classifier->meta.n_labels, &results[i], err))
             return err->code;
+    if (engine->evidence && engine_evidence_find(&lane->evidence, images, n, results, err))
+        return err->code;
+    lane->seconds.classify += now() - middle;
     return 0;
 }
 

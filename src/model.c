@@ -257,6 +257,22 @@ static int check_segmenter(const struct bgd_model *model, struct bgd_err *err)
     return 0;
 }
 
+/* Optional: what the logits are the means of. */
+static int check_activation(const struct bgd_model *model, uint32_t logits, struct bgd_err *err)
+{
+    int activation = model_output(model, "activation");
+    if (activation < 0)
+        return 0;
+    struct shape out = model_shape(model, (uint32_t)activation);
+    if (out.c != model->meta.n_labels)
+        return err_set(err, BGD_DAMAGED, "output \"activation\" is (%u, %u, %u), the metadata has %u labels", out.c, out.h,
+                       out.w, model->meta.n_labels);
+    const struct bgd_format_op *op = logits ? &model->ops[logits - 1] : NULL;
+    if (!op || op->code != BGD_OP_GLOBAL_MEAN || (int)op->inputs[0] != activation)
+        return err_set(err, BGD_DAMAGED, "output \"logits\" is not the global mean of output \"activation\"");
+    return 0;
+}
+
 static int check_classifier(const struct bgd_model *model, struct bgd_err *err)
 {
     const struct meta *meta = &model->meta;
@@ -275,7 +291,7 @@ static int check_classifier(const struct bgd_model *model, struct bgd_err *err)
     uint32_t expected = strcmp(meta->head, "softmax") == 0 ? BGD_OP_SOFTMAX : BGD_OP_SIGMOID;
     if (!op || op->code != expected || op->inputs[0] != logits)
         return err_set(err, BGD_DAMAGED, "output \"scores\" is not the %s of output \"logits\"", meta->head);
-    return 0;
+    return check_activation(model, logits, err);
 }
 
 static int check_kind(const struct bgd_model *model, struct bgd_err *err)

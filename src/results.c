@@ -35,8 +35,8 @@ const struct results_counts *results_counts(const struct results *results)
     return &results->counts;
 }
 
-static const char csv_header[] = "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,width,height,"
-                                 "format,hash,model,error_code,error_detail\r\n";
+static const char csv_header[] = "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,evidence,"
+                                 "width,height,format,hash,model,error_code,error_detail\r\n";
 
 static bool write_head(const struct results *results)
 {
@@ -179,6 +179,30 @@ static const char *verdict(const struct flow_row *row)
     return bgd_verdict_name(row->result.verdict);
 }
 
+static void put_json_evidence(FILE *file, const struct bgd_result *result)
+{
+    for (uint32_t i = 0; i < result->n_regions; i++) {
+        const struct bgd_region *r = &result->regions[i];
+        fprintf(file, "%s{\"reason\":\"%s\",\"box\":[%.4f,%.4f,%.4f,%.4f],\"share\":%.4f", i ? "," : ",\"evidence\":[",
+                bgd_reason_name(r->reason), (double)r->left, (double)r->top, (double)r->right, (double)r->bottom,
+                (double)r->share);
+        if (r->side != BGD_NO_SIDE)
+            fprintf(file, ",\"side\":\"%s\"", bgd_side_name(r->side));
+        putc('}', file);
+    }
+    if (result->n_regions)
+        putc(']', file);
+}
+
+static void put_csv_evidence(FILE *file, const struct bgd_result *result)
+{
+    for (uint32_t i = 0; i < result->n_regions; i++) {
+        const struct bgd_region *r = &result->regions[i];
+        fprintf(file, "%s%s %.4f %.4f %.4f %.4f", i ? "; " : "", bgd_reason_name(r->reason), (double)r->left, (double)r->top,
+                (double)r->right, (double)r->bottom);
+    }
+}
+
 static void put_jsonl(const struct results *results, const struct flow_row *row)
 {
     FILE *file = results->file;
@@ -194,7 +218,9 @@ static void put_jsonl(const struct results *results, const struct flow_row *row)
             fprintf(file, "%s\"%s\":%.6f", comma, bgd_reason_name((enum bgd_reason)i), (double)row->result.reasons[i]);
             comma = ",";
         }
-        fprintf(file, "},\"width\":%u,\"height\":%u,\"format\":\"%s\"", row->width, row->height, bgd_format_name(row->format));
+        putc('}', file);
+        put_json_evidence(file, &row->result);
+        fprintf(file, ",\"width\":%u,\"height\":%u,\"format\":\"%s\"", row->width, row->height, bgd_format_name(row->format));
     }
     if (*row->hash)
         fprintf(file, ",\"hash\":\"%s\"", row->hash);
@@ -212,7 +238,7 @@ static void put_csv_row(const struct results *results, const struct flow_row *ro
     FILE *file = results->file;
     put_csv(file, row->id);
     if (row->code) {
-        fprintf(file, ",error,,,,,,,,,,,%s,%s,%s,", row->hash, results->options.model_hash, bgd_code_name(row->code));
+        fprintf(file, ",error,,,,,,,,,,,,%s,%s,%s,", row->hash, results->options.model_hash, bgd_code_name(row->code));
         put_csv(file, row->detail);
         fputs("\r\n", file);
         return;
@@ -223,6 +249,8 @@ static void put_csv_row(const struct results *results, const struct flow_row *ro
         if (!isnan(row->result.reasons[i]))
             fprintf(file, "%.6f", (double)row->result.reasons[i]);
     }
+    putc(',', file);
+    put_csv_evidence(file, &row->result);
     fprintf(file, ",%u,%u,%s,%s,%s,,\r\n", row->width, row->height, bgd_format_name(row->format), row->hash,
             results->options.model_hash);
 }

@@ -6,13 +6,16 @@
  *             Python's os.fsencode and others turn back (PEP 383): no name is lost
  *   "status"  "ok" or "error"
  *   "verdict" "clean", "defective", or "review" where the model has a band for it; "score" P(defective); "reasons" {name: P} of those that the model knows;
- *   "width", "height", "format" of the picture                                                   (these six: if ok)
+ *   "evidence" [{"reason", "box": [left, top, right, bottom] in shares of the picture, "share" of its area, "side" of a cropped
+ *             one}], where the reasons show (struct bgd_region); absent without regions
+ *   "width", "height", "format" of the picture                                                 (these seven: if ok)
  *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
  *   "model"   the pipeline's hash (bgd_pipeline_hash); a classifier's own, as `inspect` shows it, if it stands alone
  *   "error"   {"code": bgd_code_name, "detail": one line}                                        (if error)
  * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,
- * duplicates,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are).
- * Probabilities have 6 decimals. There are no timings: the same bytes, model and settings give the same row.
+ * duplicates,evidence,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are);
+ * evidence is "text 0.1000 0.2000 0.3000 0.4000; cropped ...": reasons and boxes.
+ * Probabilities have 6 decimals, boxes and shares 4. There are no timings: the same bytes, model and settings give the same row.
  */
 #ifndef BGD_RESULTS_H
 #define BGD_RESULTS_H

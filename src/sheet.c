@@ -105,6 +105,11 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 /* The largest size with the picture's aspect, or with that of the card whose mask it is (NULL: of none), that fits the box. */
 static int make_thumb(const struct bgd_image *image, const struct bgd_image *card, struct thumb *thumb)
 {
@@ -162,6 +167,11 @@ enum colour { /* 0xrrggbb */
               AMBER = 0xa15c00,
               RED = 0xc92a37,
               GREY = 0x77808d,
+              BLUE = 0x1f5fd0,
+              ORANGE = 0xd97706,
+              VIOLET = 0x7c3aed,
+              MAGENTA = 0xc81e8a,
+              TEAL = 0x0c8599,
 };
 
 static void blend(struct canvas *canvas, int x, int y, enum colour colour, float alpha)
@@ -378,7 +388,48 @@ static void percent(char text[8], float share)
     snprintf(text, 8, "%.0f%%", (double)fminf(fmaxf(share, 0), 1) * 100);
 }
 
-static void draw_thumb(struct canvas *canvas, int x, int y, const struct thumb *thumb)
+/* Of a reason's regions and, where it has any, its bar. None is a verdict's colour, all are seen on white. */
+static enum colour reason_colour(enum bgd_reason reason)
+{
+    static const enum colour colours[] = {[BGD_TEXT] = BLUE,
+                                          [BGD_NOT_WHITE] = ORANGE,
+                                          [BGD_EXTRA_OBJECTS] = VIOLET,
+                                          [BGD_CROPPED] = MAGENTA,
+                                          [BGD_DUPLICATES] = TEAL};
+    return colours[reason];
+}
+
+static bool has_region(const struct bgd_result *result, enum bgd_reason reason)
+{
+    for (uint32_t i = 0; i < result->n_regions; i++)
+        if (result->regions[i].reason == reason)
+            return true;
+    return false;
+}
+
+/* A frame of that thickness, inside the rectangle. */
+static void outline(struct canvas *canvas, int left, int top, int right, int bottom, int thickness, enum colour colour)
+{
+    fill(canvas, left, top, right - left, thickness, 0, colour);
+    fill(canvas, left, bottom - thickness, right - left, thickness, 0, colour);
+    fill(canvas, left, top, thickness, bottom - top, 0, colour);
+    fill(canvas, right - thickness, top, thickness, bottom - top, 0, colour);
+}
+
+/* 2 pixels of the reason's colour between light rims, which show on dark ground. It runs around the region, not over what it
+ * shows, unless the thumbnail, at (left, top), ends there. */
+static void draw_region(struct canvas *canvas, int left, int top, const struct thumb *thumb, const struct bgd_region *region)
+{
+    enum { LINE = 2, RIM = 1, AROUND = LINE + 2 * RIM };
+    int x = max_int(0, (int)(region->left * (float)thumb->width) - AROUND);
+    int y = max_int(0, (int)(region->top * (float)thumb->height) - AROUND);
+    int right = min_int(thumb->width, (int)ceilf(region->right * (float)thumb->width) + AROUND);
+    int bottom = min_int(thumb->height, (int)ceilf(region->bottom * (float)thumb->height) + AROUND);
+    outline(canvas, left + x, top + y, left + right, top + bottom, AROUND, PANEL);
+    outline(canvas, left + x + RIM, top + y + RIM, left + right - RIM, top + bottom - RIM, LINE, reason_colour(region->reason));
+}
+
+static void draw_thumb(struct canvas *canvas, int x, int y, const struct thumb *thumb, const struct bgd_result *result)
 {
     if (!thumb->rgb) {
         static const char none[] = "no picture";
@@ -391,16 +442,19 @@ static void draw_thumb(struct canvas *canvas, int x, int y, const struct thumb *
     int top = y + ((int)SHEET_THUMB_HEIGHT - thumb->height) / 2;
     fill(canvas, left - 1, top - 1, thumb->width + 2, thumb->height + 2, 0, FRAME); /* white cards end at this line */
     copy(canvas, left, top, thumb);
+    for (uint32_t i = 0; result && i < result->n_regions; i++)
+        draw_region(canvas, left, top, thumb, &result->regions[i]);
 }
 
-/* The card alone, or the card, its mask and what was judged, those with a caption where the card has its verdict. */
+/* The card, with its evidence, alone, or with its mask and what was judged beside it; those have a caption where the card has
+ * its verdict. */
 static void draw_thumbs(struct canvas *canvas, int x, int y, const struct card *card)
 {
     static const char *const captions[] = {NULL, "main object (white)", "background that it leaves"};
-    draw_thumb(canvas, x, y, &card->thumbs[CARD]);
+    draw_thumb(canvas, x, y, &card->thumbs[CARD], &card->result);
     for (int i = MASK; i < THUMBS && card->thumbs[i].rgb; i++) {
         x += INNER + PAD;
-        draw_thumb(canvas, x, y, &card->thumbs[i]);
+        draw_thumb(canvas, x, y, &card->thumbs[i], NULL);
         draw_ellipsised(canvas, &font_text, x, y + BAND_TOP - PAD + (BAND - font_text.height) / 2, INNER, SOFT, captions[i]);
     }
 }
@@ -429,13 +483,14 @@ static void draw_bar(struct canvas *canvas, int x, int y, int width, enum bgd_re
             *p = ' ';
     percent(value, share);
     bool strong = result->holds[reason];
+    enum colour colour = has_region(result, reason) ? reason_colour(reason) : strong ? RED : BAR;
     const struct font *font = strong ? &font_bold : &font_text;
     int bar_top = y + (font->height - BAR_HEIGHT) / 2 + 1;
     int most = width - BAR_LEFT - BAR_RIGHT, length = (int)(fminf(fmaxf(share, 0), 1) * (float)most + 0.5f);
     draw_text(canvas, font, x, y, strong ? INK : SOFT, label);
     fill(canvas, x + BAR_LEFT, bar_top, most, BAR_HEIGHT, BAR_HEIGHT / 2, TRACK);
-    fill(canvas, x + BAR_LEFT, bar_top, length, BAR_HEIGHT, BAR_HEIGHT / 2, strong ? RED : BAR);
-    draw_right(canvas, font, x + width, y, strong ? RED : SOFT, value);
+    fill(canvas, x + BAR_LEFT, bar_top, length, BAR_HEIGHT, BAR_HEIGHT / 2, colour);
+    draw_right(canvas, font, x + width, y, colour == BAR ? SOFT : colour, value);
 }
 
 static void draw_card(struct canvas *canvas, int x, int y, const struct sheet *sheet, const struct card *card)

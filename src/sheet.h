@@ -30,7 +30,7 @@ struct sheet_card {
     const struct bgd_image *mask;    /* where the object is, white; NULL for all cards, or for none but those in error; shown in
                                         the    card's own shape, whatever the network's */
     const struct bgd_image *judged;  /* what the classifier saw; as mask */
-    const struct bgd_result *result; /* NULL: an error, with the line */
+    const struct bgd_result *result; /* NULL: an error, with the line; its regions are outlined on the card */
     const char *error;               /* may be NULL */
 };
 

@@ -40,15 +40,17 @@ static inline struct net pipelines_dark_segmenter(void)
     return net_finish(g, &meta, BGD_F32);
 }
 
+/* Outputs 0, 1, 2: "logits", "scores", "activation". */
 static inline struct net pipelines_classifier(uint32_t channels, uint32_t width, uint32_t height, uint64_t seed)
 {
     struct graph *g = net_graph();
     uint32_t x = graph_input(g, "input", (struct shape){channels, height, width});
     x = graph_op(g, BGD_OP_RELU, "relu", net_conv(g, "conv", x, 8, graph_window(3, 2, 1), 1, seed), 0);
-    x = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", x, 0);
-    uint32_t logits = net_dense(g, "logits", x, 6, seed + 2);
+    uint32_t activation = net_conv(g, "activation", x, 6, graph_window(1, 1, 0), 1, seed + 2);
+    uint32_t logits = graph_op(g, BGD_OP_GLOBAL_MEAN, "logits", activation, 0);
     graph_output(g, logits);
     graph_output(g, graph_op(g, BGD_OP_SIGMOID, "scores", logits, 0));
+    graph_output(g, activation);
     struct meta meta = net_classifier_meta(6, channels, width, height);
     meta.input.fill[1] = 0.25f; /* no grey: channels that change places are seen */
     return net_finish(g, &meta, BGD_F32);

@@ -50,6 +50,11 @@ says out '"id":"bad.bgd","status":"error"' '"code":"unknown_format"' '"code":"mi
 claim "--fail-on defective finds a defective card" 1 "$bgdet" score -q --fail-on defective "$cards/not_white_room_lamp.jpg"
 claim "--fail-on defective passes errors" 0 "$bgdet" score -q --fail-on defective bad.bgd
 claim "a table for people" 0 "$bgdet" score -f table "$cards/not_white_room_lamp.jpg"; says out '^defective +[0-9]+ %  not_white'
+claim "a defective card's row says where" 0 "$bgdet" score -q "$cards/not_white_room_lamp.jpg"
+says out '"reasons":\{[^}]*\},"evidence":\[\{"reason":"not_white","box":\[[01]\.[0-9]{4},[01]\.[0-9]{4},[01]\.[0-9]{4},[01]\.[0-9]{4}\],"share":0\.[0-9]{4}'
+check "CSV has no such column" test "$("$bgdet" score -q -f csv "$cards/not_white_room_lamp.jpg" | grep -cE '^id,.*,duplicates,evidence,width|,not_white ([01]\.[0-9]{4} ?){4}(;|,)')" -eq 2
+claim "a clean card's row does not" 0 "$bgdet" score -q "$cards/clean_mug.jpg"; says out '"verdict":"clean"'
+check "evidence of nothing" test "$(grep -c evidence out)" -eq 0
 claim "rows to a file, as CSV by its name" 0 "$bgdet" score -q -o rows.csv -r "$cards"
 [ "$(wc -l <rows.csv)" -eq 25 ] && [ ! -e rows.csv.part ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL: rows.csv"; }
 claim "a full disk is an error to retry" 75 "$bgdet" score -q -o /dev/full "$cards/clean_mug.jpg"; says err '/dev/full'
@@ -168,6 +173,9 @@ claim "show draws and prints a table" 0 "$bgdet" show -p p.json -o s.png "$cards
 says out '^verdict +score' '(clean|defective) +[0-9]+ %' '^error +bad.bgd: unknown_format'; says err '2 cards'
 set -- $(png s.png)
 check "a picture of $*" test "$1" -ge 1400 -a "$1" -le 1700 -a "$2" -ge 500 -a "$2" -le 700 -a "$4" -eq 2
+claim "show outlines what is not white" 0 "$bgdet" show -q -m "$model" -o lamp.png "$cards/not_white_room_lamp.jpg"
+claim "a sheet outlines it, too" 0 "$bgdet" score -q -m "$model" --sheet sheet.png "$cards/not_white_room_lamp.jpg"
+check "show and score --sheet differ" cmp -s lamp.png sheet.png
 claim "show -q says nothing" 0 "$bgdet" show -q -p p.json -o one.png "$cards/clean_mug.jpg"
 set -- $(png one.png)
 check "one card: a picture of $*, or words" test "$1" -ge 700 -a "$1" -le 900 -a ! -s out -a ! -s err

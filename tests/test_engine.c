@@ -382,6 +382,41 @@ Test(engine, a_band_for_review_is_a_verdict_of_its_own)
     free(image.rgb);
 }
 
+/* As all models were before it: what the picture shows is evidence all the same. */
+Test(engine, a_model_without_activation_has_evidence_of_what_is_seen)
+{
+    static const enum bgd_reason seen[] = {BGD_TEXT, BGD_NOT_WHITE, BGD_EXTRA_OBJECTS};
+    static float thresholds[6]; /* all hold */
+    struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
+    meta.thresholds = thresholds;
+    struct net net = make_net(3, &meta);
+    struct bgd_image image = {.width = WIDTH, .height = HEIGHT, .rgb = malloc(WIDTH * HEIGHT * 3)};
+    memset(image.rgb, 255, WIDTH * HEIGHT * 3);
+    for (uint32_t y = 20; y < 40; y++)
+        memset(image.rgb + (y * WIDTH + 15) * 3, 100, 30 * 3);
+    const struct bgd_image *order = &image;
+    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .evidence = true};
+    struct bgd_engine *engine;
+    struct bgd_result result;
+    struct bgd_err err = {0};
+    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0, "%s", err.text);
+    cr_assert_eq(result.n_regions, 3);
+    for (int i = 0; i < 3; i++) {
+        const struct bgd_region *r = &result.regions[i];
+        cr_expect_eq(r->reason, seen[i]);
+        cr_expect(r->left == 0.25f && r->top == 0.25f && r->right == 0.75f && r->bottom == 0.5f, "%s",
+                  bgd_reason_name(r->reason));
+        if (seen[i] == BGD_TEXT)
+            cr_expect(r->share > 0 && r->share < 0.125f); /* within a solid block nothing differs from what is around it */
+        else
+            cr_expect_eq(r->share, 0.125f);
+    }
+    bgd_engine_close(engine);
+    free(image.rgb);
+    net_close(&net);
+}
+
 Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)
 {
     struct graph *g = net_graph();

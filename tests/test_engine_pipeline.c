@@ -1,5 +1,6 @@
 /* The engine with a segmenter: stage by stage against the same steps by hand, and independent of everything else. */
 #include "bgdet.h"
+#include "evidence.h"
 #include "pipelines.h"
 
 #include <math.h>
@@ -31,7 +32,7 @@ static struct setup *setup_open(uint32_t channels, enum pipeline_sight sight, fl
 {
     struct setup *s = calloc(1, sizeof *s);
     s->segmenter = pipelines_segmenter(SEG_W, SEG_H, 11);
-    s->classifier = pipelines_classifier(channels, CLS_W, CLS_H, 21);
+    s->classifier = pipelines_classifier(channels, CLS_W, CLS_H, 24);
     s->pipeline = (struct bgd_pipeline){
         .segmenter = s->segmenter.model, .classifier = s->classifier.model, .sight = sight, .threshold = threshold};
     struct bgd_err err = {0};
@@ -56,7 +57,7 @@ static void setup_close(struct setup *s)
 static struct bgd_engine *open_engine(const struct setup *s, const char *device, uint32_t batch, uint32_t lanes)
 {
     const struct bgd_engine_options options = {
-        .device = device, .precision = BGD_PRECISION_F32, .batch = batch, .lanes = lanes};
+        .device = device, .precision = BGD_PRECISION_F32, .batch = batch, .lanes = lanes, .evidence = true};
     struct bgd_engine *engine;
     struct bgd_err err = {0};
     cr_assert_eq(bgd_engine_open(&s->pipeline, &options, &engine, &err), 0, "%s", err.text);
@@ -78,7 +79,8 @@ static void score_all(struct bgd_engine *engine, uint32_t lane, const struct set
 static bool equal(const struct bgd_result *a, const struct bgd_result *b)
 {
     return a->verdict == b->verdict && memcmp(&a->score, &b->score, sizeof a->score) == 0 &&
-           memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0;
+           memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0 && a->n_regions == b->n_regions &&
+           memcmp(a->regions, b->regions, a->n_regions * sizeof *a->regions) == 0;
 }
 
 /* ---------------------------------------------------------------- stage by stage */
@@ -116,17 +118,46 @@ static void mask_by_hand(const struct backend *backend, const struct setup *s, c
     feed_scratch_free(&scratch);
 }
 
-/* From the picture itself, not from the thumbnail, which is for the segmenter's eyes. */
-static void scores_by_hand(const struct backend *backend, const struct setup *s, const struct bgd_image *image,
-                           const float *mask, float scores[6])
+/* From the picture itself, not from the thumbnail, which is for the segmenter's eyes. `output`: 1 is the scores, 2 activation. */
+static void classify_by_hand(const struct backend *backend, const struct setup *s, const struct bgd_image *image,
+                             const float *mask, uint32_t output, float *values)
 {
     static float chw[4 * CLS_W * CLS_H];
     const struct feed_mask cut = {mask, SEG_W, SEG_H, s->pipeline.threshold};
     struct feed_scratch scratch = {0};
     struct bgd_err err;
     cr_assert_eq(feed_image(image, &cut, &s->classifier.model->meta.input, &scratch, chw, &err), 0);
-    run_alone(backend, s->classifier.model, chw, 1, scores);
+    run_alone(backend, s->classifier.model, chw, output, values);
     feed_scratch_free(&scratch);
+}
+
+enum { ROWS = CLS_H / 2, COLUMNS = (CLS_W + 1) / 2 }; /* of activation */
+
+/* Puts the regions of each reason that holds into `result`, or those of the strongest. */
+static void regions_by_hand(const struct backend *backend, const struct setup *s, const struct bgd_image *image,
+                            const float *mask, struct bgd_result *result)
+{
+    float activation[6][ROWS * COLUMNS];
+    struct feed_scratch feed = {0};
+    struct evidence_scratch scratch = {0};
+    struct bgd_image picture = {0};
+    struct bgd_err err;
+    classify_by_hand(backend, s, image, mask, 2, activation[0]);
+    cr_assert_eq(feed_shrink(image, SEG_W, SEG_H, &feed, &picture, &err), 0);
+    struct evidence_card card = {
+        .rgb = picture.rgb, .mask = mask, .width = SEG_W, .height = SEG_H, .columns = COLUMNS, .rows = ROWS};
+    int strongest = 0, n = 0;
+    for (int i = 0; i < BGD_REASONS; i++) {
+        card.activation[i] = activation[i + 1]; /* label 0 is "defective" */
+        card.wanted[i] = result->reasons[i] >= 0.5f;
+        n += card.wanted[i];
+        strongest = result->reasons[i] > result->reasons[strongest] ? i : strongest;
+    }
+    card.wanted[strongest] = n == 0 || card.wanted[strongest];
+    cr_assert_eq(evidence_find(&card, &scratch, result, &err), 0);
+    evidence_scratch_free(&scratch);
+    bgd_image_free(&picture);
+    feed_scratch_free(&feed);
 }
 
 /* The first stage that differs; NULL if none does. */
@@ -141,13 +172,17 @@ static const char *first_difference(const struct backend *backend, const struct 
             return "the segmenter: its mask leaves 0..1";
     if (memcmp(mask, own_mask, sizeof own_mask) != 0)
         return "the segmenter, or what it is fed";
-    scores_by_hand(backend, s, &s->images[i], own_mask, scores);
+    classify_by_hand(backend, s, &s->images[i], own_mask, 1, scores);
     if (memcmp(&result->score, &scores[0], sizeof scores[0]) != 0)
         return "the classifier, or the cut-out that it is fed";
     if (memcmp(result->reasons, scores + 1, 5 * sizeof scores[0]) != 0 ||
         result->verdict != (scores[0] >= 0.5f ? BGD_DEFECTIVE : BGD_CLEAN))
         return "the verdict";
-    return NULL;
+    struct bgd_result own = *result;
+    if (result->verdict == BGD_CLEAN)
+        return result->n_regions == 0 ? NULL : "the evidence: a clean card has none";
+    regions_by_hand(backend, s, &s->images[i], own_mask, &own);
+    return equal(&own, result) && own.n_regions > 0 ? NULL : "the evidence";
 }
 
 static void check_stages(const struct backend *backend, uint32_t channels, enum pipeline_sight sight, float threshold)
@@ -183,6 +218,52 @@ Test(engine_pipeline, is_the_same_as_its_stages_by_hand_on_onednn)
 Test(engine_pipeline, is_the_same_as_its_stages_by_hand_on_ref)
 {
     check_all_stages(&backend_ref);
+}
+
+Test(engine_pipeline, evidence_is_looked_for_only_where_asked_and_changes_nothing_else)
+{
+    struct setup *s = setup_open(3, PIPELINE_PHOTO, PIPELINE_SOFT);
+    struct bgd_result with[PICTURES], without[PICTURES];
+    float *masks = malloc(PICTURES * MASK * sizeof *masks);
+    struct bgd_engine *engine = open_engine(s, BGDET_TEST_DEVICE, 4, 1);
+    score_all(engine, 0, s, 4, with, masks);
+    s->classifier.model->meta.thresholds[0] = with[0].score; /* some are clean, some are not */
+    score_all(engine, 0, s, 4, with, masks);
+    bgd_engine_close(engine);
+    const struct bgd_engine_options options = {.device = BGDET_TEST_DEVICE, .precision = BGD_PRECISION_F32, .batch = 4};
+    struct bgd_err err = {0};
+    cr_assert_eq(bgd_engine_open(&s->pipeline, &options, &engine, &err), 0, "%s", err.text);
+    score_all(engine, 0, s, 4, without, masks);
+    bgd_engine_close(engine);
+    uint32_t clean = 0;
+    for (uint32_t i = 0; i < PICTURES; i++) {
+        cr_expect_eq(without[i].n_regions, 0);
+        cr_expect_eq(with[i].n_regions > 0, with[i].verdict != BGD_CLEAN);
+        clean += with[i].verdict == BGD_CLEAN;
+        with[i].n_regions = 0;
+        cr_expect(equal(&with[i], &without[i]), "picture %u", i);
+    }
+    cr_expect(clean > 0 && clean < PICTURES, "%u cards are clean: the tests would see nothing", clean);
+    free(masks);
+    setup_close(s);
+}
+
+Test(engine_pipeline, a_classifier_alone_has_evidence_too)
+{
+    struct setup *s = setup_open(3, PIPELINE_PHOTO, PIPELINE_SOFT);
+    s->pipeline.segmenter = NULL;
+    struct bgd_engine *engine = open_engine(s, BGDET_TEST_DEVICE, PICTURES, 1);
+    struct bgd_result results[PICTURES];
+    struct bgd_err err = {0};
+    cr_assert_eq(bgd_engine_score(engine, 0, s->pointers, PICTURES, results, &err), 0, "%s", err.text);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < PICTURES; i++) {
+        cr_expect_eq(results[i].n_regions > 0, results[i].verdict != BGD_CLEAN, "picture %u", i);
+        n += results[i].n_regions;
+    }
+    cr_expect_gt(n, 0);
+    bgd_engine_close(engine);
+    setup_close(s);
 }
 
 /* Each setting must matter for these pictures, or the tests above would see nothing. */

@@ -403,6 +403,35 @@ Test(model, a_classifier_needs_its_two_outputs)
     free(file.bytes);
 }
 
+/* A classifier whose logits are the means of `maps` activation maps, named so. */
+static int parse_with_activation(uint32_t maps, bool means, struct bgd_err *err)
+{
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, 4, 3});
+    uint32_t activation = net_conv(g, "activation", x, maps, graph_window(1, 1, 0), 1, 1);
+    uint32_t logits = means ? graph_op(g, BGD_OP_GLOBAL_MEAN, "logits", activation, 0) : net_dense(g, "logits", x, 2, 5);
+    graph_output(g, logits);
+    graph_output(g, activation);
+    graph_output(g, graph_op(g, BGD_OP_SIGMOID, "scores", logits, 0));
+    struct meta meta = net_classifier_meta(2, 3, 3, 4);
+    uint8_t *bytes;
+    size_t size;
+    int code = graph_encode(g, &meta, BGD_F32, &bytes, &size, err); /* asks the reader */
+    graph_close(g);
+    free(bytes);
+    return code;
+}
+
+Test(model, an_activation_has_a_map_for_each_label_and_the_logits_for_means)
+{
+    struct bgd_err err = {0};
+    cr_expect_eq(parse_with_activation(2, true, &err), 0, "%s", err.text);
+    cr_expect_lt(parse_with_activation(3, false, &err), 0);
+    cr_expect(strstr(err.text, "output \"activation\" is (3, 4, 3), the metadata has 2 labels"), "%s", err.text);
+    cr_expect_lt(parse_with_activation(2, false, &err), 0);
+    cr_expect(strstr(err.text, "output \"logits\" is not the global mean of output \"activation\""), "%s", err.text);
+}
+
 Test(model, open_refuses_what_is_no_model_file)
 {
     char *folder = scratch_enter();

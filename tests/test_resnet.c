@@ -14,11 +14,18 @@
 
 #define PICTURES 4u
 #define CLASSES 6u
+#define CELLS 6u /* 80x60 at a 32nd is 3x2 */
+
+/* What torchvision computes: of each picture the logits, and the layer fc at every pixel of layer4's output. */
+struct golden {
+    float logits[PICTURES * CLASSES];
+    float activation[PICTURES * CLASSES * CELLS];
+};
 
 TestSuite(resnet, .init = conversion_enter, .fini = conversion_leave);
 
-/* Copies the running statistics of fixtures/NAME.bin into the state dict, and the logits behind them to `logits`. */
-static void read_golden(const char *name, struct state_dict *s, float *logits)
+/* Copies the running statistics of fixtures/NAME.bin into the state dict, and what stands behind them to `golden`. */
+static void read_golden(const char *name, struct state_dict *s, struct golden *golden)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/tests/fixtures/%s.bin", BGDET_SOURCE_DIR, name);
@@ -29,19 +36,32 @@ static void read_golden(const char *name, struct state_dict *s, float *logits)
             memcpy(e->data, at, entry_count(e) * sizeof *e->data);
             at += entry_count(e) * sizeof *e->data;
         }
-    memcpy(logits, at, PICTURES * CLASSES * sizeof *logits);
-    cr_assert_eq((size_t)(at - bytes) + PICTURES * CLASSES * sizeof *logits, size, "%s has another size", path);
+    memcpy(golden, at, sizeof *golden);
+    cr_assert_eq((size_t)(at - bytes) + sizeof *golden, size, "%s has another size", path);
     free(bytes);
 }
 
-/* Runs n pictures and returns their logits, to be freed. */
+/* Runs n pictures and returns their logits and, unless `activation` is NULL, their activation, to be freed. */
+static float *run(const struct backend *backend, const struct bgd_model *model, uint32_t n, const float *pictures,
+                  float **activation)
+{
+    float *input = (float *)(uintptr_t)pictures, *outputs[3];
+    static const char *const names[] = {"logits", "activation", "scores"};
+    cr_assert_eq(model->header->n_outputs, 3);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq((int)model->header->outputs[i], model_output(model, names[i]), "%s", names[i]);
+    net_run(backend, model, n, n, &input, outputs);
+    if (activation)
+        *activation = outputs[1];
+    else
+        free(outputs[1]);
+    free(outputs[2]);
+    return outputs[0];
+}
+
 static float *run_logits(const struct backend *backend, const struct bgd_model *model, uint32_t n, const float *pictures)
 {
-    float *input = (float *)(uintptr_t)pictures, *outputs[2];
-    cr_assert_eq(model->header->n_outputs, 2);
-    net_run(backend, model, n, n, &input, outputs);
-    free(outputs[1]);
-    return outputs[0];
+    return run(backend, model, n, pictures, NULL);
 }
 
 static double largest_difference(const float *a, const float *b, size_t n)
@@ -67,8 +87,8 @@ static float *make_pictures(uint32_t n, uint32_t channels)
 static void check_against_torchvision(const char *name, int depth, uint32_t channels, double ref_bound)
 {
     struct state_dict *s = state_dict_resnet(depth, 64, channels, CLASSES);
-    float golden[PICTURES * CLASSES];
-    read_golden(name, s, golden);
+    struct golden golden;
+    read_golden(name, s, &golden);
     state_dict_write(s, "a.safetensors", "", NULL);
     state_dict_free(s);
     struct convert_options options = conversion_options(60, 80);
@@ -80,10 +100,10 @@ static void check_against_torchvision(const char *name, int depth, uint32_t chan
 
     float *pictures = make_pictures(PICTURES, channels);
     float *onednn = run_logits(&backend_onednn, model, PICTURES, pictures);
-    double worst = largest_difference(onednn, golden, PICTURES * CLASSES);
+    double worst = largest_difference(onednn, golden.logits, PICTURES * CLASSES);
     cr_expect(worst <= 1e-4, "onednn is off by %g", worst);
     float *ref = run_logits(&backend_ref, model, 1, pictures); /* one picture: it takes seconds */
-    worst = largest_difference(ref, golden, CLASSES);
+    worst = largest_difference(ref, golden.logits, CLASSES);
     cr_expect(worst <= ref_bound, "ref is off by %g", worst);
 
     /* The same bits at every place of a tile and beyond it. */
@@ -124,8 +144,8 @@ Test(resnet, four_input_channels_give_torchvisions_logits)
 Test(resnet, f16_weights_are_close_to_f32)
 {
     struct state_dict *s = state_dict_resnet(18, 64, 3, CLASSES);
-    float golden[PICTURES * CLASSES];
-    read_golden("resnet18", s, golden);
+    struct golden golden;
+    read_golden("resnet18", s, &golden);
     state_dict_write(s, "a.safetensors", "", NULL);
     struct convert_options options = conversion_options(60, 80);
     options.f16 = true;
@@ -133,13 +153,44 @@ Test(resnet, f16_weights_are_close_to_f32)
     for (uint32_t i = 0; i < model->header->n_tensors; i++)
         cr_assert_eq(model->tensors[i].dtype, BGD_F16);
     float *pictures = make_pictures(PICTURES, 3), *logits = run_logits(&backend_onednn, model, PICTURES, pictures);
-    double worst = largest_difference(logits, golden, PICTURES * CLASSES);
+    double worst = largest_difference(logits, golden.logits, PICTURES * CLASSES);
     cr_expect(worst <= 4e-3, "off by %g", worst);
     cr_expect_geq(worst, 1e-5, "f16 that is as good as f32 is not f16");
     free(pictures);
     free(logits);
     bgd_model_close(model);
     state_dict_free(s);
+}
+
+/* The bounds are those of the logits: an activation is the sum that a logit is, and a mean does not enlarge errors. */
+static void check_activation(const struct backend *backend, uint32_t n, double bound)
+{
+    struct state_dict *s = state_dict_resnet(18, 64, 3, CLASSES);
+    struct golden golden;
+    read_golden("resnet18", s, &golden);
+    state_dict_write(s, "a.safetensors", "", NULL);
+    state_dict_free(s);
+    struct convert_options options = conversion_options(60, 80);
+    struct bgd_model *model = convert_and_open(&options);
+    float *pictures = make_pictures(n, 3), *activation, *logits = run(backend, model, n, pictures, &activation);
+    double worst = largest_difference(activation, golden.activation, (size_t)n * CLASSES * CELLS);
+    cr_expect(worst <= bound, "%s: off by %g", backend->name, worst);
+    for (uint32_t i = 0; i < n * CLASSES; i++) {
+        double mean = 0;
+        for (uint32_t k = 0; k < CELLS; k++)
+            mean += (double)activation[i * CELLS + k] / CELLS;
+        cr_expect_float_eq((double)logits[i], mean, 1e-5, "%s: logit %u", backend->name, i);
+    }
+    free(pictures);
+    free(activation);
+    free(logits);
+    bgd_model_close(model);
+}
+
+Test(resnet, activation_is_the_layer_fc_at_every_pixel_and_its_mean_the_logits)
+{
+    check_activation(&backend_onednn, PICTURES, 1e-4);
+    check_activation(&backend_ref, 1, 1e-5);
 }
 
 Test(resnet, every_depth_is_recognised_by_its_keys)

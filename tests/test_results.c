@@ -78,11 +78,38 @@ Test(results, writes_the_same_as_csv)
     char *folder = scratch_enter();
     const struct flow_row rows[] = {good, bad};
     char *text = written(RESULTS_CSV, rows, 2);
-    cr_expect_str_eq(text, "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,width,height,format,hash,"
-                           "model,error_code,error_detail\r\n"
-                           "shop/a.jpg,ok,defective,0.987654,0.750000,0.250000,,0.000000,1.000000,900,1200,jpeg,"
-                           "0123456789abcdef0123456789abcdef,beef,,\r\n"
-                           "b.jpg,error,,,,,,,,,,,00ff,beef,damaged,\"jpeg: the data ends, \"\"early\"\"\"\r\n");
+    cr_expect_str_eq(
+        text, "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,evidence,width,height,format,hash,"
+              "model,error_code,error_detail\r\n"
+              "shop/a.jpg,ok,defective,0.987654,0.750000,0.250000,,0.000000,1.000000,,900,1200,jpeg,"
+              "0123456789abcdef0123456789abcdef,beef,,\r\n"
+              "b.jpg,error,,,,,,,,,,,,00ff,beef,damaged,\"jpeg: the data ends, \"\"early\"\"\"\r\n");
+    free(text);
+    scratch_leave(folder);
+}
+
+Test(results, evidence_stands_behind_the_reasons)
+{
+    char *folder = scratch_enter();
+    struct flow_row row = good;
+    row.result.n_regions = 2;
+    row.result.regions[0] = (struct bgd_region){
+        .reason = BGD_TEXT, .left = 0.1f, .top = 0.25f, .right = 0.30004f, .bottom = 1, .share = 0.0123456f};
+    row.result.regions[1] =
+        (struct bgd_region){.reason = BGD_CROPPED, .side = BGD_LEFT, .right = 0.0625f, .bottom = 0.5f, .share = 0.03125f};
+    char *text = written(RESULTS_JSONL, &row, 1);
+    cr_expect(strstr(text, "\"duplicates\":1.000000},\"evidence\":["
+                           "{\"reason\":\"text\",\"box\":[0.1000,0.2500,0.3000,1.0000],\"share\":0.0123},"
+                           "{\"reason\":\"cropped\",\"box\":[0.0000,0.0000,0.0625,0.5000],\"share\":0.0312,\"side\":\"left\"}],"
+                           "\"width\":900,"),
+              "%s", text);
+    cJSON *json = cJSON_Parse(text);
+    cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "evidence")), 2);
+    cJSON_Delete(json);
+    free(text);
+    text = written(RESULTS_CSV, &row, 1);
+    cr_expect(strstr(text, ",1.000000,text 0.1000 0.2500 0.3000 1.0000; cropped 0.0000 0.0000 0.0625 0.5000,900,1200,jpeg,"),
+              "%s", text);
     free(text);
     scratch_leave(folder);
 }

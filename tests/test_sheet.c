@@ -213,6 +213,69 @@ Test(sheet, emphasises_a_reason_that_holds)
     free(strong.rgb);
 }
 
+/* The colours are white, and blue for text, as in sheet.c. */
+Test(sheet, outlines_evidence_around_what_it_shows)
+{
+    struct bgd_image image = plain_image(SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT, 0, 0, 0);
+    struct picture without = picture_of("a", &image, &clean, NULL);
+    struct box thumb = find_colour(without, 0, 0, 0);
+    struct bgd_result result = clean;
+    result.n_regions = 1;
+    result.regions[0] = (struct bgd_region){.reason = BGD_TEXT, .left = 0.5f, .top = 0.25f, .right = 0.75f, .bottom = 0.5f};
+    struct picture with = picture_of("a", &image, &result, NULL);
+    uint32_t left = thumb.left + SHEET_THUMB_WIDTH / 2, top = thumb.top + SHEET_THUMB_HEIGHT / 4;
+    uint32_t right = thumb.left + SHEET_THUMB_WIDTH * 3 / 4, bottom = thumb.top + SHEET_THUMB_HEIGHT / 2;
+    for (uint32_t y = thumb.top; y < thumb.bottom; y++)
+        for (uint32_t x = thumb.left; x < thumb.right; x++) {
+            const uint8_t *p = with.rgb + ((size_t)y * with.width + x) * 3;
+            uint32_t dx = x < left ? left - x : x >= right ? x - right + 1 : 0;
+            uint32_t dy = y < top ? top - y : y >= bottom ? y - bottom + 1 : 0;
+            uint32_t distance = dx > dy ? dx : dy;
+            bool line = distance == 2 || distance == 3, rim = distance == 1 || distance == 4;
+            const uint8_t *expected = line  ? (uint8_t[]){0x1f, 0x5f, 0xd0}
+                                      : rim ? (uint8_t[]){255, 255, 255}
+                                            : (uint8_t[]){0, 0, 0};
+            cr_assert(memcmp(p, expected, 3) == 0, "%u, %u: %u %u %u at a distance of %u", x, y, p[0], p[1], p[2], distance);
+        }
+    free(without.rgb);
+    free(with.rgb);
+    free(image.rgb);
+}
+
+Test(sheet, an_outline_ends_with_its_card)
+{
+    struct bgd_image image = plain_image(SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT, 0, 0, 0);
+    struct bgd_result result = clean;
+    result.n_regions = BGD_REASONS;
+    for (int i = 0; i < BGD_REASONS; i++)
+        result.regions[i] = (struct bgd_region){.reason = (enum bgd_reason)i, .right = 1, .bottom = 1};
+    struct picture without = picture_of("a", &image, &clean, NULL), with = picture_of("a", &image, &result, NULL);
+    struct box thumb = find_colour(without, 0, 0, 0);
+    cr_expect_lt(find_colour(with, 0, 0, 0).pixels, thumb.pixels);
+    for (uint32_t y = 0; y < with.height; y++)
+        for (uint32_t x = 0; x < with.width; x++) {
+            size_t at = ((size_t)y * with.width + x) * 3;
+            bool inside = x >= thumb.left && x < thumb.right && y < thumb.bottom; /* below it stand the bars */
+            cr_assert(inside || y >= thumb.bottom || memcmp(without.rgb + at, with.rgb + at, 3) == 0, "%u, %u", x, y);
+        }
+    free(without.rgb);
+    free(with.rgb);
+    free(image.rgb);
+}
+
+Test(sheet, a_reason_has_the_colour_of_its_evidence)
+{
+    struct bgd_result result = clean;
+    result.reasons[BGD_TEXT] = 0.8f;
+    result.holds[BGD_TEXT] = true;
+    result.n_regions = 1;
+    result.regions[0] = (struct bgd_region){.reason = BGD_TEXT, .right = 1, .bottom = 1};
+    struct picture picture = picture_of("a", NULL, &result, NULL);
+    cr_expect_eq(find_colour(picture, 0xc9, 0x2a, 0x37).pixels, 0);
+    cr_expect_gt(find_colour(picture, 0x1f, 0x5f, 0xd0).pixels, 100);
+    free(picture.rgb);
+}
+
 Test(sheet, draws_any_number_of_cards_and_any_score)
 {
     static const float scores[] = {-INFINITY, -1, 0, 1, 2, INFINITY, NAN};

@@ -172,6 +172,7 @@ static int check_outputs(const struct run_settings *s, struct bgd_err *err)
 static int open_all(struct run *run, struct bgd_err *err)
 {
     struct run_settings *s = run->settings;
+    s->session.engine.evidence = true;
     if (check_outputs(s, err) || session_open(&s->session, &run->session, err) || (s->sheet && sheet_open(&run->sheet, err)))
         return err->code;
     s->catalogue.wake = session_wake();

@@ -15,7 +15,7 @@ static const char help[] =
     "Judges each card: defective if its background shows text, is not white, shows extra objects, or if the\n"
     "main object is cropped or there more than once. A model may also have a band in which its verdict is review (bgdet "
     "eval).\n"
-    "Every input gets a row, in the order given.\n"
+    "Every input gets a row, in the order given; that of a card that is not clean says where it shows why.\n"
     "\n"
     "  -p, --pipeline FILE     how to judge: a pipeline file (JSON) or a classifier's model file (default: the one that\n"
     "                          ships, pipelines/default.json); also -m, --model\n"

@@ -7,9 +7,10 @@
 static const char help[] =
     "usage: bgdet show [options] CARD... -o OUT.png\n"
     "\n"
-    "Draws each card beside its mask (the main object, white), the background that it leaves, at the size that the\n"
-    "classifier sees it, and the verdict with its reasons as bars. A classifier of three channels judges that\n"
-    "background, one of four the card with the inverted mask beside it. At most 400 cards.\n"
+    "Draws each card, with an outline around what it is defective for, beside its mask (the main object, white), the\n"
+    "background that it leaves, at the size that the classifier sees it, and the verdict with its reasons as bars, each\n"
+    "in the colour of its outlines. A classifier of three channels judges that background, one of four the card with\n"
+    "the inverted mask beside it. At most 400 cards.\n"
     "\n"
     "  -o, --output OUT.png  where to draw\n"
     "  -p, --pipeline FILE   how to judge: a pipeline file or a classifier's model file (default: the one that ships)\n"

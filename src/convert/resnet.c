@@ -124,6 +124,30 @@ static void name_arch(struct graph *graph, const uint32_t blocks[4], bool bottle
                blocks[1], blocks[2], blocks[3], bottleneck ? "bottlenecks" : "basic blocks");
 }
 
+/*
+ * The mean over the last maps and the dense layer behind it are both linear and so change places: the layer as a 1x1
+ * convolution, then the mean. The logits are the same, and what they are the means of says where in the picture each comes from
+ * (Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", arXiv 1512.04150: class activation maps).
+ */
+static uint32_t classify(const struct net *net, uint32_t x)
+{
+    struct folded fc;
+    struct bgd_err err;
+    if (fold_dense(net->checkpoint, "fc", &fc, &err)) {
+        graph_fail(net->graph, err.code, "%s", err.text);
+        return 0;
+    }
+    if (fc.in != graph_shape(net->graph, x).c)
+        graph_fail(net->graph, BGD_DAMAGED, "tensor fc.weight takes %u features, the network has %u", fc.in,
+                   graph_shape(net->graph, x).c);
+    uint32_t activation = graph_conv(net->graph, "activation", x, fc.out, graph_window(1, 1, 0), 1, fc.weight, fc.bias);
+    fold_free(&fc);
+    uint32_t logits = graph_op(net->graph, BGD_OP_GLOBAL_MEAN, "logits", activation, 0);
+    graph_output(net->graph, logits);
+    graph_output(net->graph, activation);
+    return logits;
+}
+
 uint32_t resnet_build(const struct checkpoint *checkpoint, uint32_t height, uint32_t width, struct graph *graph, char arch[16])
 {
     const struct net net = {checkpoint, graph};
@@ -148,19 +172,5 @@ uint32_t resnet_build(const struct checkpoint *checkpoint, uint32_t height, uint
             snprintf(block, sizeof block, "layer%u.%u", layer + 1, i);
             x = add_block(&net, block, x, layer > 0 && i == 0 ? 2 : 1, bottleneck);
         }
-    x = graph_op(graph, BGD_OP_GLOBAL_MEAN, "avgpool", x, 0);
-
-    struct folded fc;
-    struct bgd_err err;
-    if (fold_dense(checkpoint, "fc", &fc, &err)) {
-        graph_fail(graph, err.code, "%s", err.text);
-        return 0;
-    }
-    if (fc.in != graph_shape(graph, x).c)
-        graph_fail(graph, BGD_DAMAGED, "tensor fc.weight takes %u features, the network has %u", fc.in,
-                   graph_shape(graph, x).c);
-    x = graph_dense(graph, "logits", x, fc.out, fc.weight, fc.bias);
-    fold_free(&fc);
-    graph_output(graph, x);
-    return x;
+    return classify(&net, x);
 }

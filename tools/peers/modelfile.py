@@ -35,10 +35,11 @@ def torchvision_resnet(path: Path) -> tuple[torch.nn.Module, dict]:
     meta, tensors = read(path)
     model = getattr(torchvision.models, meta["arch"])(num_classes=len(meta["labels"]))
     state = model.state_dict()
+    fc = "activation" if "activation.weight" in tensors else "logits"  # a 1x1 convolution before the mean, or dense behind it
     for key in state:
         base, _, kind = key.rpartition(".")
         if base == "fc":
-            state[key] = torch.from_numpy(tensors[f"logits.{kind}"])
+            state[key] = torch.from_numpy(tensors[f"{fc}.{kind}"]).reshape(state[key].shape)
         elif f"{base}.weight" in tensors and kind == "weight":
             state[key] = torch.from_numpy(tensors[key])
         elif kind == "running_var":

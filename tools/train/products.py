@@ -21,7 +21,9 @@ HELD_OUT_REPOS = {
 }
 LOOSE, STRICT = 236, 246  # how dark the white of a photo's background may be
 BACKGROUND_KINDS = {"scene", "scene_room", "scene_not_white"}
-REAL_CARDS = Path(__file__).with_name("real.csv")  # pictures labelled by eye, to measure on: no card is made of them
+# Pictures labelled by eye, to measure on and, of other shops, to calibrate on: no card is made of them.
+REAL_CARDS = Path(__file__).with_name("real.csv")
+CALIBRATION_CARDS = Path(__file__).with_name("real-calibration.csv")
 # What an eye found in the photos that the index does not tell: several things, a smear, a cut (unfit for a clean card), or
 # that a cut-out is of beauty.
 FINDINGS = Path(__file__).with_name("photos.csv")
@@ -174,7 +176,8 @@ def load_background(data: Path, row: dict[str, str]) -> Image.Image:
 def load(data: Path, validation: bool, renders: Path | None = None) -> tuple[list[Product], list[Image.Image]]:
     """The products and background photos of one side of the split, in the order of the index; then what render.py drew."""
     found = noted(FINDINGS, "found")
-    unfit = {file for file, finding in found.items() if finding != "beauty"} | set(noted(REAL_CARDS, "file"))
+    unfit = {file for file, finding in found.items() if finding != "beauty"}
+    unfit |= {*noted(REAL_CARDS, "file"), *noted(CALIBRATION_CARDS, "file")}
     rows = [row for row in read_index(data) if is_validation(row) == validation and row["file"] not in unfit]
     with multiprocessing.Pool() as pool:
         backgrounds = pool.map(functools.partial(load_background, data),
