@@ -161,11 +161,12 @@ const char *bgd_side_name(enum bgd_side side);
  *   not_white            a part of the background that is not
  *   cropped              a strip along the side of the frame where the main object is cut; `side` says which
  *   duplicates           one of the copies
- * Where nothing of that kind is found, the part of the card in which the classifier saw the reason the most, if it can say.
+ * Where nothing of that kind is found, the part of the card in which the classifier saw the reason the most; none if its model
+ * file cannot say (bgdet_format.h, "activation").
  */
 struct bgd_region {
     enum bgd_reason reason;
-    enum bgd_side side;             /* of cropped; else BGD_NO_SIDE */
+    enum bgd_side side;             /* of cropped, where the side is known; else BGD_NO_SIDE */
     float left, top, right, bottom; /* the box, of the upright picture, 0..1 */
     float share;                    /* of the picture's area that shows it: at most the box's */
 };

@@ -83,7 +83,8 @@ static int find_labels(struct bgd_engine *engine, struct bgd_err *err)
     for (int i = 0; i < BGD_REASONS; i++)
         engine->reasons[i] = meta_label(&classifier->meta, bgd_reason_name((enum bgd_reason)i));
     engine->scores_output = (uint32_t)find_output(classifier, "scores"); /* every classifier has it */
-    engine->activation_output = find_output(classifier, "activation");
+    bool sigmoid = strcmp(classifier->meta.head, "sigmoid") == 0;        /* of a softmax, a logit alone says nothing */
+    engine->activation_output = sigmoid ? find_output(classifier, "activation") : -1;
     return 0;
 }
 

@@ -69,13 +69,38 @@ static struct evidence_card card_of(const struct engine_evidence *evidence, uint
     return card;
 }
 
+/* The logit from which on a label's P reaches its threshold. */
+static float level_of(const struct meta *meta, int label)
+{
+    struct calibration calibration = meta->calibrations ? meta->calibrations[label] : CALIBRATION_NONE;
+    return (float)((calibration_logit(meta->thresholds[label]) - (double)calibration.offset) / (double)calibration.slope);
+}
+
+/* Takes the levels from the maps, so that a reason is seen where its activation is positive. */
+static void level_activation(struct engine_evidence *evidence, uint32_t n)
+{
+    struct shape shape = evidence->shape;
+    for (int reason = 0; reason < BGD_REASONS; reason++) {
+        int label = evidence->labels[reason];
+        float level = label < 0 ? 0 : level_of(&evidence->pipeline->classifier->meta, label);
+        for (uint32_t i = 0; i < n && label >= 0; i++) {
+            float *map = evidence->activation + ((size_t)i * shape.c + (size_t)label) * shape.h * shape.w;
+            for (size_t k = 0; k < (size_t)shape.h * shape.w; k++)
+                map[k] -= level;
+        }
+    }
+}
+
 static int fetch(struct engine_evidence *evidence, uint32_t n, struct bgd_err *err)
 {
     const struct backend *backend = evidence->backend;
     if (evidence->masks && backend->fetch(evidence->segmenter, 0, n, evidence->masks, err))
         return err->code;
-    if (evidence->activation)
-        return backend->fetch(evidence->classifier, (uint32_t)evidence->activation_output, n, evidence->activation, err);
+    if (!evidence->activation)
+        return 0;
+    if (backend->fetch(evidence->classifier, (uint32_t)evidence->activation_output, n, evidence->activation, err))
+        return err->code;
+    level_activation(evidence, n);
     return 0;
 }
 

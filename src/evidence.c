@@ -7,6 +7,7 @@
 #define LETTERS 5         /* letters and words of a line are at most this many pixels apart: gaps of 4 are bridged */
 #define TEXT_LEAST 0.001  /* of the frame: less cannot be read */
 #define THING_LEAST 0.003 /* of the frame: less is dust, or a rim that the mask has missed */
+#define GROUND_LEAST 0.1  /* of the frame: what is not white and larger is the ground, whatever stands there as well */
 #define CONTACT 0.03      /* of a side: less is an object that touches it */
 
 void evidence_scratch_free(struct evidence_scratch *scratch)
@@ -110,9 +111,11 @@ static bool belongs(const struct search *search, enum bgd_reason reason, double 
 
 static struct merit merit_of(const struct search *search, enum bgd_reason reason, const struct component *c)
 {
-    if (!search->card->activation[reason])
+    const struct evidence_card *card = search->card;
+    if (!card->activation[reason] || (reason == BGD_NOT_WHITE && c->n > GROUND_LEAST * card->width * card->height))
         return (struct merit){0, true};
-    double activation = mean_activation(search, reason, c);
+    /* A small part that is not white is left to text and extra objects where those are seen there. */
+    double activation = reason == BGD_NOT_WHITE ? 0 : mean_activation(search, reason, c);
     return (struct merit){activation, belongs(search, reason, activation, c)};
 }
 
@@ -133,21 +136,21 @@ static struct merit best_merit(const struct search *search, enum bgd_reason reas
     return best;
 }
 
-/* Adds the candidates of at least `share` of the frame that belong to the reason, or all if none does. Of what stands on the
- * ground, those without activation are left out, but never the best one; the ground that is not white is so by its colour. */
+/* Adds the candidates of at least `share` of the frame that belong to the reason, or all if none does. Those
+ * without activation are left out, but never the best one. */
 static void add_candidates(const struct search *search, enum bgd_reason reason, double share)
 {
     const struct evidence_card *card = search->card;
     const struct components *marked = &search->scratch->marked;
     double least = share * card->width * card->height;
     struct merit best = best_merit(search, reason, least);
-    double level = fmin(best.activation, 0); /* by a positive one alone the card would have the reason */
+    double level = fmin(best.activation, 0); /* with a positive one everywhere the card would have the reason */
     for (uint32_t i = 0; i < marked->n; i++) {
         const struct component *c = &marked->items[i];
         if (c->n < least)
             continue;
         struct merit merit = merit_of(search, reason, c);
-        if (merit.own == best.own && (reason == BGD_NOT_WHITE || merit.activation >= level))
+        if (merit.own == best.own && merit.activation >= level)
             add(search, region_of(reason, c->box, c->n, card->width, card->height));
     }
 }

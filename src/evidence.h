@@ -15,7 +15,8 @@ struct evidence_card {
     const uint8_t *rgb; /* (height, width, 3): the card, shrunk to the mask's size */
     const float *mask;  /* (height, width): P(object); NULL: nothing is known of an object, all is background */
     uint32_t width, height;
-    const float *activation[BGD_REASONS]; /* (rows, columns) of each reason, in logits; NULL: not known */
+    const float
+        *activation[BGD_REASONS]; /* (rows, columns) of each reason: logits above what it takes to hold; NULL: not known */
     uint32_t columns, rows;
     bool wanted[BGD_REASONS]; /* the reasons to look for */
 };

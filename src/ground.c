@@ -69,19 +69,15 @@ static bool differs(const uint8_t *rgb, const double colour[3])
     return fabs(rgb[0] - colour[0]) > DIFFERENT || fabs(rgb[1] - colour[1]) > DIFFERENT || fabs(rgb[2] - colour[2]) > DIFFERENT;
 }
 
-/* The ground's colour: the median of the background along the frame; white, as it should be, where there is none. */
+/* The ground's colour: the median of the background; white, as it should be, where there is none. */
 static void ground_colour(const struct ground *ground, double colour[3])
 {
     uint32_t histogram[3][256] = {0}, n = 0;
-    for (uint32_t y = 0; y < ground->height; y++)
-        for (uint32_t x = 0; x < ground->width; x++) {
-            size_t at = (size_t)y * ground->width + x;
-            if (!ground->background[at] || (x > 0 && y > 0 && x + 1 < ground->width && y + 1 < ground->height))
-                continue;
-            for (int c = 0; c < 3; c++)
-                histogram[c][ground->rgb[at * 3 + (size_t)c]]++;
-            n++;
-        }
+    for (size_t i = 0; i < (size_t)ground->width * ground->height; i++) {
+        for (size_t c = 0; c < 3 && ground->background[i]; c++)
+            histogram[c][ground->rgb[i * 3 + c]]++;
+        n += ground->background[i];
+    }
     for (int c = 0; c < 3; c++) {
         uint32_t value = 0, below = histogram[c][0];
         while (n && below <= n / 2)
@@ -122,8 +118,9 @@ static void sum_colours(struct ground *ground)
     }
 }
 
-/* The mean colour of the background around (x, y), which is background itself. */
-static void colour_around(const struct ground *ground, uint32_t x, uint32_t y, double colour[3])
+/* Whether a pixel of the background differs from the mean colour of the background around it. So does a strip along the edge
+ * where two colours meet; asking that it differs from each side's mean would spare it, but lose as many letters. */
+static bool stands_out(const struct ground *ground, uint32_t x, uint32_t y)
 {
     size_t stride = ground->width + 1u;
     struct box near = box_grow((struct box){x, y, x + 1, y + 1}, ground->width / AROUND + 1, ground->width, ground->height);
@@ -131,8 +128,8 @@ static void colour_around(const struct ground *ground, uint32_t x, uint32_t y, d
     uint64_t sum[4];
     for (int c = 0; c < 4; c++)
         sum[c] = below[near.right][c] - above[near.right][c] - below[near.left][c] + above[near.left][c];
-    for (int c = 0; c < 3; c++)
-        colour[c] = (double)sum[c] / (double)sum[3];
+    double mean[3] = {(double)sum[0] / (double)sum[3], (double)sum[1] / (double)sum[3], (double)sum[2] / (double)sum[3]};
+    return differs(ground->rgb + ((size_t)y * ground->width + x) * 3, mean);
 }
 
 void ground_keep_local(struct ground *ground)
@@ -141,10 +138,6 @@ void ground_keep_local(struct ground *ground)
     for (uint32_t y = 0; y < ground->height; y++)
         for (uint32_t x = 0; x < ground->width; x++) {
             size_t at = (size_t)y * ground->width + x;
-            double colour[3];
-            if (!ground->marks[at])
-                continue;
-            colour_around(ground, x, y, colour);
-            ground->marks[at] = differs(ground->rgb + at * 3, colour);
+            ground->marks[at] = ground->marks[at] && stands_out(ground, x, y);
         }
 }

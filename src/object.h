@@ -26,7 +26,7 @@ double object_touch(const struct object *object, enum bgd_side side, struct box 
 int object_parts(struct object *object, struct bgd_err *err);
 
 /* Finds the components that are large enough for a copy; if that is one, copies may touch, and the object is eroded until it
- * falls apart, if it does. The boxes are those before the erosion. BGD_MEMORY. */
+ * falls apart, if it does. The boxes are grown by as much as was eroded. BGD_MEMORY. */
 int object_copies(struct object *object, struct bgd_err *err);
 
 void object_free(struct object *object);

@@ -12,9 +12,9 @@
  *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
  *   "model"   the pipeline's hash (bgd_pipeline_hash); a classifier's own, as `inspect` shows it, if it stands alone
  *   "error"   {"code": bgd_code_name, "detail": one line}                                        (if error)
- * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,
- * duplicates,evidence,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are);
- * evidence is "text 0.1000 0.2000 0.3000 0.4000; cropped ...": reasons and boxes.
+ * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,
+ * evidence,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are); evidence is
+ * "text 0.1000 0.2000 0.3000 0.4000; cropped ...": reasons and boxes, without shares and sides.
  * Probabilities have 6 decimals, boxes and shares 4. There are no timings: the same bytes, model and settings give the same row.
  */
 #ifndef BGD_RESULTS_H

@@ -407,9 +407,10 @@ static bool has_region(const struct bgd_result *result, enum bgd_reason reason)
     return false;
 }
 
-/* A frame of that thickness, inside the rectangle. */
+/* A frame of that thickness, inside the rectangle: all of it where it is no thicker than that. */
 static void outline(struct canvas *canvas, int left, int top, int right, int bottom, int thickness, enum colour colour)
 {
+    thickness = min_int(thickness, min_int(right - left, bottom - top));
     fill(canvas, left, top, right - left, thickness, 0, colour);
     fill(canvas, left, bottom - thickness, right - left, thickness, 0, colour);
     fill(canvas, left, top, thickness, bottom - top, 0, colour);

@@ -74,7 +74,7 @@ kill $feeder 2>/dev/null
 says err 'stopped by a signal; the rows of the first 3 cards stand in stopped.jsonl.part'
 
 claim "inspect shows a model" 0 "$bgdet" inspect "$model"
-says out 'resnet18' 'layer4.1.conv2 +conv +3x3 pad 1 +512, 3, 2' '11\.[0-9]+ M parameters in f16' '[0-9.]+ M MACs a picture' 'provenance'
+says out 'resnet18' 'layer4.1.conv2 +conv +3x3 pad 1 +256, 3, 2' '2\.[0-9]+ M parameters in f16' '[0-9.]+ M MACs a picture' 'provenance'
 claim "inspect refuses what is no model" 65 "$bgdet" inspect bad.bgd; says err 'bad.bgd: .*not a model file|shorter'
 
 printf '\x93NUMPY\x01\x00v\x00%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, 80, 60), }" >x.npy

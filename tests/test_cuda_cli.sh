@@ -47,7 +47,7 @@ claim "a device that was asked for must be there" 75 score --device cuda -o gone
 says err '^bgdet: CUDA: .*no CUDA-capable device'; check "rows by no device" test ! -e gone.jsonl -a ! -e gone.jsonl.part
 unset BGDET_EMULATED_DEVICES
 
-export BGDET_EMULATED_MEMORY=$((57 << 20)) # weights of 22 MB, pixels of 32
+export BGDET_EMULATED_MEMORY=$((40 << 20)) # weights of 6 MB, pixels of 32
 claim "a batch that does not fit is halved" 0 score --threads 1 --batch 32
 says err "^bgdet: the device's memory holds batches of (2|4|8|16), not more$" ' on cuda, '
 check "it says so $(grep -c '^bgdet:' err) times" test "$(grep -c '^bgdet:' err)" -eq 1

@@ -5,10 +5,13 @@
     bgdet score --format jsonl -o rows.jsonl MADE/
     evidence.py --made MADE --rows rows.jsonl [--sheet sheet.png]
 
-For each reason, of the cards that show it: `named`, the share whose row has evidence for it; `hit`, the share of those whose
-evidence covers the truth with an IoU of 0.3 or more (the union of its boxes against the union of the true ones); `found`, the
-share of the true boxes that one box of the evidence matches with an IoU of 0.3. --sheet draws cards, true boxes thin and white,
-evidence in the reason's colour, misses first.
+For each reason, of the cards that show it somewhere: `hit`, the share whose evidence covers the truth with an IoU of 0.3 or
+more (the union of its boxes against the union of the true ones); `of the named`, the same of those cards whose rows have
+evidence for the reason; `found`, the share of the true boxes that one box of the evidence matches with an IoU of 0.3; `frame`,
+the `hit` of a box around the whole card: what it takes no evidence to reach. `false`: of the rows with evidence for the
+reason, those whose card does not have it. --sheet draws cards, true boxes white, evidence in the reason's colour, misses first.
+What is a region at all (how dark is not white, how small is nothing, how deep a strip) is the same rule on both sides: the
+figures say how well regions are found, not whether people would draw them so.
 """
 from __future__ import annotations
 
@@ -71,19 +74,24 @@ def main() -> None:
     rows = {Path(row["id"]).name: evidence(row) for row in map(json.loads, args.rows.read_text().splitlines())
             if row["status"] == "ok"}
     drawn = []
-    print("| reason | cards that show it | named | hit | found |\n|---|---|---|---|---|")
+    print("| reason | cards | hit | of the named | found | frame | false |\n|---|---|---|---|---|---|---|")
     for defect in DEFECTS:
         shown = {name: where[defect] for name, where in truth.items() if where.get(defect) and name in rows}
-        named = {name: rows[name][defect] for name in shown if defect in rows[name]}
-        overlap = {name: iou(shown[name], boxes) for name, boxes in named.items()}
-        boxes = [(name, box) for name in named for box in shown[name]]
-        matched = [any(iou([box], [other]) >= LEVEL for other in named[name]) for name, box in boxes]
-        hits = [value >= LEVEL for value in overlap.values()]
-        print(f"| {defect} | {len(shown)} | {len(named) / max(1, len(shown)):.0%} | {np.mean(hits or [0]):.0%} | "
-              f"{np.mean(matched or [0]):.0%} of {len(boxes)} |")
-        ordered = sorted(overlap, key=overlap.get)
+        nowhere = sum(where.get(defect) == [] for where in truth.values())
+        overlap = {name: iou(boxes, rows[name].get(defect, [])) for name, boxes in shown.items()}
+        named = [name for name in shown if defect in rows[name]]
+        false = [defect not in truth[name] for name in rows if defect in rows[name]]
+        boxes = [(name, box) for name in shown for box in shown[name]]
+        matched = [any(iou([box], [other]) >= LEVEL for other in rows[name].get(defect, [])) for name, box in boxes]
+        frame = [iou(boxes, [(0, 0, 1, 1)]) >= LEVEL for boxes in shown.values()]
+        hit = [overlap[name] >= LEVEL for name in shown]
+        of_named = [overlap[name] >= LEVEL for name in named]
+        print(f"| {defect} | {len(shown)}{f' (and {nowhere} without a region)' if nowhere else ''} | {np.mean(hit):.0%} | "
+              f"{np.mean(of_named):.0%} of {len(named)} | {np.mean(matched):.0%} of {len(boxes)} | {np.mean(frame):.0%} | "
+              f"{np.mean(false):.0%} of {len(false)} |")
+        ordered = sorted(named, key=overlap.get)
         looked_at = ordered[:15] + ordered[15::len(ordered) // 5 + 1]  # the worst, and a few of the others
-        drawn += [(name, defect, shown[name], named[name], overlap[name]) for name in looked_at]
+        drawn += [(name, defect, shown[name], rows[name][defect], overlap[name]) for name in looked_at]
     if args.sheet:
         draw(args.made, drawn, args.sheet)
 

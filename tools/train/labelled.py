@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--renders", type=Path, help="the folder of render.py: its products join")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cards", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=20261124, help="cards.py's and one more: its validation set")
+    parser.add_argument("--seed", type=int, default=20261125, help="no other set's: no choice was made on them")
     args = parser.parse_args()
     folder = args.out
     folder.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ class Product:
     rgba: Image.Image
     mask: Image.Image  # of the object in rgb, 0 or 255; rgba is its bounding box
     touches: frozenset[str]  # the edges of the photo that the object reaches
-    render: bool  # drawn, not photographed
+    render: bool  # one of the collections' drawings: no photo, and unlike what render.py draws, not like one
 
     @property
     def whole(self) -> bool:
@@ -177,8 +177,11 @@ def load(data: Path, validation: bool, renders: Path | None = None) -> tuple[lis
     """The products and background photos of one side of the split, in the order of the index; then what render.py drew."""
     found = noted(FINDINGS, "found")
     unfit = {file for file, finding in found.items() if finding != "beauty"}
-    unfit |= {*noted(REAL_CARDS, "file"), *noted(CALIBRATION_CARDS, "file")}
-    rows = [row for row in read_index(data) if is_validation(row) == validation and row["file"] not in unfit]
+    judged = {*noted(REAL_CARDS, "file"), *noted(CALIBRATION_CARDS, "file")}
+    index = read_index(data)
+    shown = {product_key(row) for row in index if row["file"] in judged}  # in whatever photo: training must not know them
+    rows = [row for row in index if is_validation(row) == validation and row["file"] not in unfit | judged
+            and not (row["file"].startswith(("clean/", "cutouts/")) and product_key(row) in shown)]
     with multiprocessing.Pool() as pool:
         backgrounds = pool.map(functools.partial(load_background, data),
                                [row for row in rows if row["kind"] in BACKGROUND_KINDS])

@@ -57,7 +57,7 @@ def table(out: Path) -> str:
     head = [*SHOWN, "seeds"] + [f"{part} {name}" for part in ("made", "real") for name in ("accuracy", "cross-entropy", "AUC")]
     head += [f"real AUC {defect}" for defect in DEFECTS]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    ordered = sorted(groups, key=lambda key: -sum(t["real"]["auc"] for t in groups[key]) / len(groups[key]))
+    ordered = sorted(groups, key=lambda key: -sum(t["made"]["auc"] for t in groups[key]) / len(groups[key]))
     return "\n".join(lines + [row(key, groups[key]) for key in ordered])
 
 
