@@ -417,6 +417,41 @@ Test(engine, a_model_without_activation_has_evidence_of_what_is_seen)
     net_close(&net);
 }
 
+/* White gives text a logit of -5, the two words more, but less than 0: a threshold of 0.003 is what they are seen by. */
+Test(engine, evidence_is_what_is_seen_above_the_threshold_of_its_reason)
+{
+    static const float weight[6 * 3] = {0, 0, 0, -1}, bias[6] = {5, -3, -9, -9, -9, -9};
+    static float thresholds[6] = {0.5f, 0.003f, 0.5f, 0.5f, 0.5f, 0.5f};
+    struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
+    meta.thresholds = thresholds;
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
+    uint32_t activation = graph_conv(g, "activation", x, 6, graph_window(1, 1, 0), 1, weight, bias);
+    uint32_t logits = graph_op(g, BGD_OP_GLOBAL_MEAN, "logits", activation, 0);
+    graph_output(g, logits);
+    graph_output(g, graph_op(g, BGD_OP_SIGMOID, "scores", logits, 0));
+    graph_output(g, activation);
+    struct net net = net_finish(g, &meta, BGD_F32);
+    struct bgd_image image = {.width = WIDTH, .height = HEIGHT, .rgb = malloc(WIDTH * HEIGHT * 3)};
+    memset(image.rgb, 255, WIDTH * HEIGHT * 3);
+    for (uint32_t y = 0; y < 4; y++) {
+        memset(image.rgb + ((20 + y) * WIDTH + 10) * 3, 100, 8 * 3);
+        memset(image.rgb + ((60 + y) * WIDTH + 30) * 3, 150, 8 * 3);
+    }
+    const struct bgd_image *order = &image;
+    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .evidence = true};
+    struct bgd_engine *engine;
+    struct bgd_result result;
+    struct bgd_err err = {0};
+    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
+    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0, "%s", err.text);
+    cr_assert(result.holds[BGD_TEXT], "%g", (double)result.reasons[BGD_TEXT]);
+    cr_expect_eq(result.n_regions, 2);
+    bgd_engine_close(engine);
+    free(image.rgb);
+    net_close(&net);
+}
+
 Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)
 {
     struct graph *g = net_graph();

@@ -254,6 +254,33 @@ Test(evidence, parts_in_which_the_reason_is_seen_stay_and_without_one_the_best_a
     }
 }
 
+Test(evidence, a_coloured_frame_round_the_card_hides_no_thing_within)
+{
+    struct drawing *d = draw();
+    paint(d, 0, 0, WIDTH, HEIGHT, 120);
+    paint(d, 4, 4, WIDTH - 4, HEIGHT - 4, 255);
+    paint(d, 16, 40, 26, 50, 60);
+    find(d, BGD_EXTRA_OBJECTS);
+    cr_expect_eq(d->result.n_regions, 2);
+    expect_box(d, 0, 0, 0, WIDTH, HEIGHT); /* the frame */
+    expect_box(d, 1, 16, 40, 26, 50);
+    free(d);
+}
+
+Test(evidence, a_large_ground_is_not_white_whatever_else_is_seen_there)
+{
+    struct drawing *d = draw();
+    paint(d, 0, 0, WIDTH, 40, 200);
+    paint(d, 4, 50, 14, 56, 200);
+    activate(d, BGD_NOT_WHITE, 0, 2, 1);
+    activate(d, BGD_EXTRA_OBJECTS, 0, 0, 4);
+    d->card.wanted[BGD_EXTRA_OBJECTS] = true;
+    find(d, BGD_NOT_WHITE);
+    expect_box(d, 0, 0, 0, WIDTH, 40);
+    cr_expect_eq(d->result.regions[0].reason, BGD_NOT_WHITE);
+    free(d);
+}
+
 Test(evidence, letters_are_text_and_not_ground_that_is_not_white)
 {
     struct drawing *d = draw();

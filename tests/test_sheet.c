@@ -244,23 +244,27 @@ Test(sheet, outlines_evidence_around_what_it_shows)
 
 Test(sheet, an_outline_ends_with_its_card)
 {
-    struct bgd_image image = plain_image(SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT, 0, 0, 0);
-    struct bgd_result result = clean;
-    result.n_regions = BGD_REASONS;
-    for (int i = 0; i < BGD_REASONS; i++)
-        result.regions[i] = (struct bgd_region){.reason = (enum bgd_reason)i, .right = 1, .bottom = 1};
-    struct picture without = picture_of("a", &image, &clean, NULL), with = picture_of("a", &image, &result, NULL);
-    struct box thumb = find_colour(without, 0, 0, 0);
-    cr_expect_lt(find_colour(with, 0, 0, 0).pixels, thumb.pixels);
-    for (uint32_t y = 0; y < with.height; y++)
-        for (uint32_t x = 0; x < with.width; x++) {
-            size_t at = ((size_t)y * with.width + x) * 3;
-            bool inside = x >= thumb.left && x < thumb.right && y < thumb.bottom; /* below it stand the bars */
-            cr_assert(inside || y >= thumb.bottom || memcmp(without.rgb + at, with.rgb + at, 3) == 0, "%u, %u", x, y);
-        }
-    free(without.rgb);
-    free(with.rgb);
-    free(image.rgb);
+    static const uint32_t sizes[][2] = {{SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT}, {1, 400}, {5000, 3}};
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        struct bgd_image image = plain_image(sizes[k][0], sizes[k][1], 0, 0, 0);
+        struct bgd_result result = clean;
+        result.n_regions = BGD_REASONS;
+        for (int i = 0; i < BGD_REASONS; i++)
+            result.regions[i] = (struct bgd_region){.reason = (enum bgd_reason)i, .right = 1, .bottom = 1};
+        struct picture without = picture_of("a", &image, &clean, NULL), with = picture_of("a", &image, &result, NULL);
+        struct box thumb = find_colour(without, 0, 0, 0);
+        cr_expect_lt(find_colour(with, 0, 0, 0).pixels, thumb.pixels);
+        for (uint32_t y = 0; y < thumb.bottom; y++) /* below it stand the bars */
+            for (uint32_t x = 0; x < with.width; x++) {
+                size_t at = ((size_t)y * with.width + x) * 3;
+                bool inside = x >= thumb.left && x < thumb.right && y >= thumb.top;
+                cr_assert(inside || memcmp(without.rgb + at, with.rgb + at, 3) == 0, "%ux%u: %u, %u", sizes[k][0], sizes[k][1],
+                          x, y);
+            }
+        free(without.rgb);
+        free(with.rgb);
+        free(image.rgb);
+    }
 }
 
 Test(sheet, a_reason_has_the_colour_of_its_evidence)
