@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
+from networks import classifier  # noqa: E402: torchvision's ResNet at any width
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -33,7 +36,8 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 def torchvision_resnet(path: Path) -> tuple[torch.nn.Module, dict]:
     """torchvision's network with the folded weights: its batch-norms add the bias and do nothing else."""
     meta, tensors = read(path)
-    model = getattr(torchvision.models, meta["arch"])(num_classes=len(meta["labels"]))
+    stem = tensors["conv1.weight"]
+    model = classifier(meta["arch"], stem.shape[1], len(meta["labels"]), stem.shape[0] / 64)
     state = model.state_dict()
     fc = "activation" if "activation.weight" in tensors else "logits"  # a 1x1 convolution before the mean, or dense behind it
     for key in state:

@@ -36,6 +36,7 @@ def peer(kind: str, model_path: Path, list_path: Path, threads: int) -> None:
     mean = np.array(meta["input"]["mean"], np.float32)
     std = np.array(meta["input"]["std"], np.float32)
     size = (meta["input"]["width"], meta["input"]["height"])
+    calibration = meta.get("calibration", {}).get("defective", {"slope": 1, "offset": 0})
 
     class Cards(torch.utils.data.Dataset):
         def __init__(self, names: list[str]) -> None:
@@ -64,7 +65,8 @@ def peer(kind: str, model_path: Path, list_path: Path, threads: int) -> None:
         start, scores = time.perf_counter(), []
         loader = torch.utils.data.DataLoader(Cards(names), batch_size=64, num_workers=threads)
         for batch in loader:
-            scores += torch.sigmoid(frozen(batch))[:, meta["labels"].index("defective")].tolist()
+            logits = frozen(batch)[:, meta["labels"].index("defective")]
+            scores += torch.sigmoid(logits * calibration["slope"] + calibration["offset"]).tolist()
         seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds, "scores": scores}))
 
