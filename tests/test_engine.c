@@ -382,6 +382,19 @@ Test(engine, a_band_for_review_is_a_verdict_of_its_own)
     free(image.rgb);
 }
 
+/* Of one picture, with where it shows what. */
+static struct bgd_result result_with_evidence(struct net net, const struct bgd_image *image)
+{
+    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .evidence = true};
+    struct bgd_engine *engine;
+    struct bgd_result result;
+    struct bgd_err err = {0};
+    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
+    cr_assert_eq(bgd_engine_score(engine, 0, &image, 1, &result, &err), 0, "%s", err.text);
+    bgd_engine_close(engine);
+    return result;
+}
+
 /* As all models were before it: what the picture shows is evidence all the same. */
 Test(engine, a_model_without_activation_has_evidence_of_what_is_seen)
 {
@@ -394,13 +407,7 @@ Test(engine, a_model_without_activation_has_evidence_of_what_is_seen)
     memset(image.rgb, 255, WIDTH * HEIGHT * 3);
     for (uint32_t y = 20; y < 40; y++)
         memset(image.rgb + (y * WIDTH + 15) * 3, 100, 30 * 3);
-    const struct bgd_image *order = &image;
-    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .evidence = true};
-    struct bgd_engine *engine;
-    struct bgd_result result;
-    struct bgd_err err = {0};
-    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
-    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0, "%s", err.text);
+    struct bgd_result result = result_with_evidence(net, &image);
     cr_assert_eq(result.n_regions, 3);
     for (int i = 0; i < 3; i++) {
         const struct bgd_region *r = &result.regions[i];
@@ -412,24 +419,25 @@ Test(engine, a_model_without_activation_has_evidence_of_what_is_seen)
         else
             cr_expect_eq(r->share, 0.125f);
     }
-    bgd_engine_close(engine);
     free(image.rgb);
     net_close(&net);
 }
 
-/* White gives text a logit of -5, the two words more, but less than 0: a threshold of 0.003 is what they are seen by. */
-Test(engine, evidence_is_what_is_seen_above_the_threshold_of_its_reason)
+/* White gives text a logit of -5, the two words more, but less than 0. */
+static struct bgd_result two_words(char *head, float threshold)
 {
     static const float weight[6 * 3] = {0, 0, 0, -1}, bias[6] = {5, -3, -9, -9, -9, -9};
-    static float thresholds[6] = {0.5f, 0.003f, 0.5f, 0.5f, 0.5f, 0.5f};
+    float thresholds[6] = {0.5f, threshold, 0.5f, 0.5f, 0.5f, 0.5f};
     struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
     meta.thresholds = thresholds;
+    meta.head = head;
     struct graph *g = net_graph();
     uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
     uint32_t activation = graph_conv(g, "activation", x, 6, graph_window(1, 1, 0), 1, weight, bias);
     uint32_t logits = graph_op(g, BGD_OP_GLOBAL_MEAN, "logits", activation, 0);
+    enum bgd_op op = strcmp(head, "sigmoid") == 0 ? BGD_OP_SIGMOID : BGD_OP_SOFTMAX;
     graph_output(g, logits);
-    graph_output(g, graph_op(g, BGD_OP_SIGMOID, "scores", logits, 0));
+    graph_output(g, graph_op(g, op, "scores", logits, 0));
     graph_output(g, activation);
     struct net net = net_finish(g, &meta, BGD_F32);
     struct bgd_image image = {.width = WIDTH, .height = HEIGHT, .rgb = malloc(WIDTH * HEIGHT * 3)};
@@ -438,18 +446,28 @@ Test(engine, evidence_is_what_is_seen_above_the_threshold_of_its_reason)
         memset(image.rgb + ((20 + y) * WIDTH + 10) * 3, 100, 8 * 3);
         memset(image.rgb + ((60 + y) * WIDTH + 30) * 3, 150, 8 * 3);
     }
-    const struct bgd_image *order = &image;
-    const struct bgd_engine_options options = {.precision = BGD_PRECISION_F32, .evidence = true};
-    struct bgd_engine *engine;
-    struct bgd_result result;
-    struct bgd_err err = {0};
-    cr_assert_eq(bgd_engine_open(pipeline_of(net), &options, &engine, &err), 0, "%s", err.text);
-    cr_assert_eq(bgd_engine_score(engine, 0, &order, 1, &result, &err), 0, "%s", err.text);
-    cr_assert(result.holds[BGD_TEXT], "%g", (double)result.reasons[BGD_TEXT]);
-    cr_expect_eq(result.n_regions, 2);
-    bgd_engine_close(engine);
+    struct bgd_result result = result_with_evidence(net, &image);
     free(image.rgb);
     net_close(&net);
+    return result;
+}
+
+Test(engine, evidence_is_what_is_seen_above_the_threshold_of_its_reason)
+{
+    struct bgd_result result = two_words("sigmoid", 0.003f);
+    cr_assert(result.holds[BGD_TEXT], "%g", (double)result.reasons[BGD_TEXT]);
+    cr_expect_eq(result.n_regions, 2);
+    result = two_words("sigmoid", 0.5f); /* the strongest reason, though it does not hold: the word that is seen the most */
+    cr_assert(!result.holds[BGD_TEXT]);
+    cr_expect_eq(result.n_regions, 1);
+}
+
+/* A logit says nothing without the others: adding to all of them changes no score. */
+Test(engine, the_activation_of_a_softmax_is_no_evidence)
+{
+    struct bgd_result result = two_words("softmax", 0.5f);
+    cr_assert(!result.holds[BGD_TEXT]);
+    cr_expect_eq(result.n_regions, 2);
 }
 
 Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)

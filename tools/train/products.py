@@ -179,7 +179,8 @@ def load(data: Path, validation: bool, renders: Path | None = None) -> tuple[lis
     unfit = {file for file, finding in found.items() if finding != "beauty"}
     judged = {*noted(REAL_CARDS, "file"), *noted(CALIBRATION_CARDS, "file")}
     index = read_index(data)
-    shown = {product_key(row) for row in index if row["file"] in judged}  # in whatever photo: training must not know them
+    # In whatever photo: training must not know them.
+    shown = set() if validation else {product_key(row) for row in index if row["file"] in judged}
     rows = [row for row in index if is_validation(row) == validation and row["file"] not in unfit | judged
             and not (row["file"].startswith(("clean/", "cutouts/")) and product_key(row) in shown)]
     with multiprocessing.Pool() as pool:

@@ -8,7 +8,7 @@ trained and what it reaches; where that is there already, nothing is done. --inp
 card, the card composited on white where the object was (cutout3), or the card with the inverted mask as its fourth channel.
 --network takes the names of networks.py; all are trained by one recipe.
 
-Trains on a GPU where PyTorch finds one, else on the CPU, with products in bf16 where the processor has them (twice as fast).
+Trains on a GPU where PyTorch finds one, else on the CPU, with products in bf16 where the processor has them.
 The same seed gives the same order of cards; the weights also depend on the device and the number of threads.
 """
 from __future__ import annotations
