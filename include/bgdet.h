@@ -49,6 +49,7 @@ enum bgd_code {
     BGD_ARGUMENT = -8,    /* "argument": the call or the settings do not fit the model */
     BGD_DEVICE = -9,      /* "device": the device is missing, lost or failed */
     BGD_WRITE = -10,      /* "write": output could not be written (disk full, closed pipe) */
+    BGD_NETWORK = -11,    /* "network": a remote object could not be fetched, though it may be there: try again later */
 };
 
 struct bgd_err {

@@ -50,6 +50,7 @@ const char *bgd_code_name(int code)
     case BGD_ARGUMENT: return "argument";
     case BGD_DEVICE: return "device";
     case BGD_WRITE: return "write";
+    case BGD_NETWORK: return "network";
     default: return "unknown";
     }
 }

@@ -95,7 +95,8 @@ int tool_fail(const struct bgd_err *err)
     case BGD_ARGUMENT: return EXIT_USAGE;
     case BGD_MEMORY:
     case BGD_DEVICE:
-    case BGD_WRITE: return EXIT_RETRY;
+    case BGD_WRITE:
+    case BGD_NETWORK: return EXIT_RETRY;
     }
     return EXIT_RETRY;
 }
