@@ -47,9 +47,9 @@ Test(err, a_long_line_is_cut_inside_its_buffer)
 Test(err, every_code_has_its_name)
 {
     static const char *const names[] = {"ok",    "missing", "unreadable", "unknown_format", "damaged", "unsupported",
-                                        "limit", "memory",  "argument",   "device",         "write"};
+                                        "limit", "memory",  "argument",   "device",         "write",   "network"};
     for (int i = 0; i < 11; i++)
         cr_expect_str_eq(bgd_code_name(-i), names[i]);
     cr_expect_str_eq(bgd_code_name(1), "unknown");
-    cr_expect_str_eq(bgd_code_name(-11), "unknown");
+    cr_expect_str_eq(bgd_code_name(-12), "unknown");
 }
