@@ -238,7 +238,7 @@ static int run_paths(struct eval *eval, char *const *paths, size_t n, bool masks
     struct catalogue *catalogue;
     if (catalogue_open(&names, &catalogue, err))
         return err->code;
-    int code = session_run(&eval->session, catalogue, masks, true, sink, eval, err);
+    int code = session_run(&eval->session, catalogue, masks, PROGRESS_BAR, sink, eval, err);
     catalogue_close(catalogue);
     return code;
 }

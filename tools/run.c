@@ -236,8 +236,8 @@ static int run_opened(struct run *run)
     struct bgd_err err;
     bool masks = bgd_engine_mask_width(run->session.engine) && (s->masks || (s->sheet && s->cut_out));
     /* A table on the terminal is its own progress, and the two would write over each other. */
-    bool bar = s->results.path || !isatty(STDOUT_FILENO);
-    int code = session_run(&run->session, run->catalogue, masks, bar, on_row, run, &err);
+    enum progress_form form = s->results.path || !isatty(STDOUT_FILENO) ? PROGRESS_BAR : PROGRESS_NONE;
+    int code = session_run(&run->session, run->catalogue, masks, form, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
     bool complete = run->session.report.ended;
     if (results_finish(run->results, complete, &err))

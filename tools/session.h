@@ -39,8 +39,8 @@ bool session_stopped(void);
 /* Gives the signals back: from here on they end the process at once. For work that has no good order to end in. */
 void session_let_go(void);
 
-/* Says on stderr, once, what a person should know of the device, and runs (flow_run). `bar`: a progress line may be drawn. */
-int session_run(struct session *session, struct catalogue *catalogue, bool masks, bool bar, flow_sink sink, void *user,
-                struct bgd_err *err);
+/* Says on stderr, once, what a person should know of the device, and runs (flow_run). `form`: of the progress; none if quiet. */
+int session_run(struct session *session, struct catalogue *catalogue, bool masks, enum progress_form form, flow_sink sink,
+                void *user, struct bgd_err *err);
 
 #endif
