@@ -239,7 +239,7 @@ static int run_paths(struct eval *eval, char *const *paths, size_t n, bool masks
     if (catalogue_open(&names, &catalogue, err))
         return err->code;
     const struct flow_options wants = {.masks = masks};
-    int code = session_run(&eval->session, catalogue, &wants, true, sink, eval, err);
+    int code = session_run(&eval->session, catalogue, &wants, PROGRESS_BAR, sink, eval, err);
     catalogue_close(catalogue);
     return code;
 }
