@@ -2,7 +2,7 @@
 #include "eval/report.h"
 
 #include "eval/chart.h"
-#include "eval/html.h"
+#include "page/html.h"
 #include "random.h"
 #include "scratch.h"
 #include "utf8.h"
@@ -441,7 +441,7 @@ Test(report, beside_a_mistake_stand_its_label_its_verdict_and_what_was_thought)
     uint8_t rgb[12] = {0};
     char *page = page_of(HEADER "b.jpg,0,1,0,0,1,\nc.jpg,1,0,0,0,0,\n",
                          (struct judging){.swapped = 1, .image = {.rgb = rgb, .width = 2, .height = 2}});
-    char *caption = part(strstr(page, "class=\"mistakes\""), "<figcaption>", "</figcaption>");
+    char *caption = part(strstr(page, "class=\"cards\""), "<figcaption>", "</figcaption>");
     cr_assert(strstr(caption, "<bdi>b.jpg</bdi>"));
     cr_assert(strstr(caption, "labelled <b>defective: text, cropped</b>, judged <b>clean</b>, P(defective)\u00a00.200"));
     cr_assert(strstr(caption, "<td class=\"labelled\">0.90</td><td>0.20</td><td>0.20</td><td class=\"labelled\">0.90</td>"
