@@ -414,8 +414,9 @@ Test(diff, the_page_is_well_formed_and_says_what_a_person_asks)
                                       {.id = "<script>", .picture = 1},
                                       {.id = "\\udcff", .code = BGD_MISSING},
                                       {.id = "2", BGD_REVIEW, 400000},
-                                      {.id = "2"}},
-                5);
+                                      {.id = "2"},
+                                      {.id = "only here"}},
+                6);
     write_cards("b",
                 (const struct card[]){{.id = "1", BGD_DEFECTIVE, 900000},
                                       {.id = "<script>", BGD_DEFECTIVE, 800000, {0.5f, 0}, .picture = 2},
@@ -427,7 +428,8 @@ Test(diff, the_page_is_well_formed_and_says_what_a_person_asks)
     assert_well_formed(page);
     static const char *const said[] = {
         "<b>3 have another verdict in B</b>: 2 went towards defective, 1 towards clean.",
-        "The pictures of 1 cards are others than they were; 1 of the flips are among them, 2 are of the same picture.",
+        "The picture itself is another one for 1 cards, and 1 of the changed verdicts are among these.",
+        "Not compared: 1 cards that are only in A and 0 that are only in B.",
         "&lt;b&gt;&amp;toys",
         "<bdi>&lt;script&gt;</bdi>",
         "The picture itself has changed",

@@ -18,7 +18,7 @@ static const char help[] =
     "\n"
     "A and B are rows as JSON lines, or the folder of a sharded run. Rows are joined by their ids, in any order. While they "
     "are\n"
-    "sorted, temporary files in $TMPDIR take about 300 bytes a row; memory does not grow with the rows.\n"
+    "sorted, temporary files in $TMPDIR take some 150 bytes a row; memory does not grow with the rows.\n"
     "src/diff/comparison.h says what each number means.\n"
     "\n"
     "      --group NAME        the member of \"carried\" that is a card's group (default: group)\n"

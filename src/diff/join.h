@@ -2,7 +2,7 @@
  * A full outer join of two runs by their cards' ids, in any order and of any length.
  *
  * A sort-merge join: rows go into a temporary table of SQLite, which sorts them by id and hands them back. Table and sorter use
- * a fixed share of memory (JOIN_MEMORY_KB each) and, beyond it, files without names in $TMPDIR or /tmp: about twice 150 bytes a
+ * a fixed share of memory (JOIN_MEMORY_KB each) and, beyond it, files without names in $TMPDIR or /tmp: some 150 bytes a
  * row while they are sorted. One way for all inputs, though rows of the same catalogue come in the same order and could be
  * merged as they are: without the table, an id that stands twice in a run would not be noticed.
  */

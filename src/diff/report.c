@@ -84,11 +84,11 @@ static void put_head(FILE *page, const struct comparison *c)
                 (count_t)c->flips[TOWARDS_CLEAN]);
     fputs(".\n", page);
     if (c->changed_pictures > 0)
-        fprintf(page,
-                "The pictures of %llu cards are others than they were; %llu of the flips are among them, %llu are of the same "
-                "picture.\n",
-                (count_t)c->changed_pictures, (count_t)c->flips_of_changed_pictures,
-                (count_t)(comparison_flips(c) - c->flips_of_changed_pictures));
+        fprintf(page, "The picture itself is another one for %llu cards, and %llu of the changed verdicts are among these.\n",
+                (count_t)c->changed_pictures, (count_t)c->flips_of_changed_pictures);
+    if (c->sides[0].only + c->sides[1].only > 0)
+        fprintf(page, "Not compared: %llu cards that are only in A and %llu that are only in B.\n", (count_t)c->sides[0].only,
+                (count_t)c->sides[1].only);
     fputs("</p>\n", page);
 }
 
