@@ -1,6 +1,7 @@
 #include "remote.h"
 
 #include "err.h"
+#include "s3.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -59,129 +60,12 @@ enum outcome {
 
 bool remote_is(const char *name)
 {
-    return strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0 || strncmp(name, "s3://", 5) == 0;
+    return strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0 || s3_is(name);
 }
 
 static int out_of_memory(struct bgd_err *err)
 {
     return err_set(err, BGD_MEMORY, "out of memory");
-}
-
-/* A variable of the environment, or of two the first that is set; "" if none is. */
-static const char *setting(const char *first, const char *second)
-{
-    const char *value = getenv(first);
-    if (!value || !*value)
-        value = getenv(second);
-    return value ? value : "";
-}
-
-/* ---------------------------------------------------------------- s3:// */
-
-static const char *s3_endpoint(void)
-{
-    return setting("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
-}
-
-static const char *s3_region(void)
-{
-    const char *region = setting("AWS_REGION", "AWS_DEFAULT_REGION");
-    return *region ? region : "us-east-1";
-}
-
-/* As the signature has them: libcurl signs the path as it is. */
-static void print_escaped(FILE *out, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (letter || (c && strchr("-._~/", c)))
-            fputc(c, out);
-        else
-            fprintf(out, "%%%02X", c);
-    }
-}
-
-/* May the bucket stand before s3.REGION.amazonaws.com? The certificate is for one label there, without dots. */
-static bool is_label(const char *bucket, size_t size)
-{
-    return strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
-}
-
-/* The object's http(s) address, to be freed; NULL without memory. */
-static char *s3_address(const char *bucket, size_t bucket_size, const char *key)
-{
-    char *address = NULL;
-    size_t size;
-    FILE *out = open_memstream(&address, &size);
-    if (!out)
-        return NULL;
-    const char *endpoint = s3_endpoint();
-    if (!*endpoint && is_label(bucket, bucket_size))
-        fprintf(out, "https://%.*s.s3.%s.amazonaws.com/", (int)bucket_size, bucket, s3_region());
-    else {
-        size_t length = strlen(endpoint);
-        while (length > 0 && endpoint[length - 1] == '/')
-            length--;
-        if (length > 0)
-            fprintf(out, "%.*s/", (int)length, endpoint);
-        else
-            fprintf(out, "https://s3.%s.amazonaws.com/", s3_region());
-        print_escaped(out, bucket, bucket_size);
-        fputc('/', out);
-    }
-    print_escaped(out, key, strlen(key));
-    bool bad = ferror(out);
-    if (fclose(out) || bad) {
-        free(address);
-        return NULL;
-    }
-    return address;
-}
-
-static CURLUcode set_s3_url(CURLU *url, const char *name)
-{
-    const char *bucket = name + strlen("s3://"), *slash = strchr(bucket, '/');
-    if (!slash || slash == bucket || !slash[1])
-        return CURLUE_MALFORMED_INPUT;
-    char *address = s3_address(bucket, (size_t)(slash - bucket), slash + 1);
-    if (!address)
-        return CURLUE_OUT_OF_MEMORY;
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, address, CURLU_PATH_AS_IS); /* a key may have ".." */
-    free(address);
-    return code;
-}
-
-static bool add_header(struct remote_stream *stream, const char *name, const char *value)
-{
-    char *line = NULL;
-    if (asprintf(&line, "%s: %s", name, value) < 0)
-        return false;
-    struct curl_slist *longer = curl_slist_append(stream->headers, line);
-    free(line);
-    if (longer)
-        stream->headers = longer;
-    return longer != NULL;
-}
-
-/* libcurl signs the headers that it is given, but not the redirected request's: whoever answers a redirect would be sent the
- * session token. */
-static bool sign(struct remote_stream *stream)
-{
-    const char *id = setting("AWS_ACCESS_KEY_ID", ""), *secret = setting("AWS_SECRET_ACCESS_KEY", "");
-    const char *token = setting("AWS_SESSION_TOKEN", "");
-    if (!*id || !*secret)
-        return true;
-    char *scope = NULL;
-    if (asprintf(&scope, "aws:amz:%s:s3", s3_region()) < 0)
-        return false;
-    CURL *easy = stream->easy;
-    bool set = !curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, scope) && !curl_easy_setopt(easy, CURLOPT_USERNAME, id) &&
-               !curl_easy_setopt(easy, CURLOPT_PASSWORD, secret);
-    free(scope);
-    static const char sha256_of_nothing[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    return set && add_header(stream, "x-amz-content-sha256", sha256_of_nothing) &&
-           (!*token || add_header(stream, "x-amz-security-token", token));
 }
 
 /* ---------------------------------------------------------------- what an answer is */
@@ -351,6 +235,14 @@ static enum outcome judge(const struct remote_stream *stream, struct bgd_err *er
 
 /* ---------------------------------------------------------------- the transfer */
 
+static bool ask_for_the_same(struct remote_stream *stream)
+{
+    char line[sizeof "If-Range: " + VALIDATOR_MOST];
+    snprintf(line, sizeof line, "If-Range: %s", stream->validator);
+    stream->headers = curl_slist_append(NULL, line);
+    return stream->headers != NULL;
+}
+
 /* Asks for the object, from the offset on. */
 static int begin(struct remote_stream *stream, struct bgd_err *err)
 {
@@ -360,7 +252,7 @@ static int begin(struct remote_stream *stream, struct bgd_err *err)
     stream->from = stream->offset;
     stream->began = stream->over = false;
     stream->other_bytes = 0;
-    if ((stream->from > 0 && !add_header(stream, "If-Range", stream->validator)) || (stream->s3 && !sign(stream)) ||
+    if ((stream->from > 0 && !ask_for_the_same(stream)) || (stream->s3 && !s3_sign(stream->easy, &stream->headers)) ||
         curl_easy_setopt(stream->easy, CURLOPT_HTTPHEADER, stream->headers) ||
         curl_easy_setopt(stream->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)stream->from) ||
         curl_multi_add_handle(stream->remote->multi, stream->easy))
@@ -487,11 +379,11 @@ static int set_up(struct remote_stream *stream, const char *name, struct bgd_err
 {
     stream->easy = curl_easy_init();
     stream->url = curl_url();
-    stream->s3 = strncmp(name, "s3://", 5) == 0;
+    stream->s3 = s3_is(name);
     if (!stream->easy || !stream->url)
         return out_of_memory(err);
     /* What no URL has, but names in lists do: spaces, letters beyond ASCII. */
-    CURLUcode bad = stream->s3 ? set_s3_url(stream->url, name)
+    CURLUcode bad = stream->s3 ? s3_set_url(stream->url, name)
                                : curl_url_set(stream->url, CURLUPART_URL, name, CURLU_URLENCODE | CURLU_ALLOW_SPACE);
     if (bad == CURLUE_OUT_OF_MEMORY || !set_options(stream, strncmp(name, "https://", 8) == 0))
         return out_of_memory(err);
