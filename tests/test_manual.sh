@@ -49,6 +49,7 @@ completes "a choice behind =" "exact" bgdet score --decode = e
 completes "all choices behind =" "scaled exact" bgdet eval --decode =
 completes "a choice of a letter" "csv" bgdet score -f c
 completes "a value that may be left out" "platt" bgdet eval --calibrate = p
+completes "all that may be left out" "temperature platt" bgdet eval --calibrate =
 completes "what follows where it was left out" "" bgdet eval --calibrate p
 completes "a folder" "folders/one" bgdet score --masks folders/
 completes "files, which are bash's own" "" bgdet score --sheet fol

@@ -47,12 +47,13 @@ static const struct option_entry inner_options[] = {
 };
 
 static const struct option_entry own_options[] = {
-    {'o', "output", "FILE", "rows go there; 'tis \\ all [of: it]", OPTION_FILE(struct settings, file)},
+    {'o', "output", "FILE", "rows [of: it] go there; 'tis \\ all", OPTION_FILE(struct settings, file)},
     {0, "folder", "FOLDER", ".a folder", OPTION_FOLDER(struct settings, folder)},
     {'t', "text", "TEXT", "'quoted'", OPTION_TEXT(struct settings, text), OPTION_OFFERS("plain", "wide")},
     {'f', "flag", NULL, "a flag", OPTION_FLAG(struct settings, flag)},
     {0, "fit", "[=HOW]",
-     "a text that is too long for a line of a hundred columns, and goes on below its own beginning, at the same column as that",
+     "a sentence that is longer than a line of a hundred columns, and goes on below its own beginning, "
+     "at the same column as that, for as many lines as it takes until all of it is there",
      OPTION_PARSED(set_fit, "less than 8 letters")},
     {0, "a-name-that-is-longer-than-most", NULL, "beneath", OPTION_FLAG(struct settings, flag)},
     {0},
@@ -201,36 +202,38 @@ static void expect_in(const char *text, const char *part)
 Test(options, help_fills_lines_and_hangs_the_rest)
 {
     char *help = printed(print_help);
-    cr_expect_str_eq(help, "usage: bgdet try X\n"
-                           "       bgdet try -o Y\n"
-                           "\n"
-                           "One.\n"
-                           "\n"
-                           "Two.\n"
-                           "\n"
-                           "Its own\n"
-                           "  -o, --output FILE    rows go there; 'tis \\ all [of: it]\n"
-                           "      --folder FOLDER  .a folder\n"
-                           "  -t, --text TEXT      'quoted'\n"
-                           "  -f, --flag           a flag\n"
-                           "      --fit[=HOW]      a text that is too long for a line of a hundred columns, and goes on below\n"
-                           "                       its own beginning, at the same column as that\n"
-                           "      --a-name-that-is-longer-than-most\n"
-                           "                       beneath\n"
-                           "\n"
-                           "Shared\n"
-                           "  -n, --count N        how many\n"
-                           "      --colour C       which\n"
-                           "  -h, --help           show the options, and end\n"
-                           "\n"
-                           "Exit: 0 done, 64 usage\n");
+    cr_expect_str_eq(help,
+                     "usage: bgdet try X\n"
+                     "       bgdet try -o Y\n"
+                     "\n"
+                     "One.\n"
+                     "\n"
+                     "Two.\n"
+                     "\n"
+                     "Its own\n"
+                     "  -o, --output FILE    rows [of: it] go there; 'tis \\ all\n"
+                     "      --folder FOLDER  .a folder\n"
+                     "  -t, --text TEXT      'quoted'\n"
+                     "  -f, --flag           a flag\n"
+                     "      --fit[=HOW]      a sentence that is longer than a line of a hundred columns, and goes on below\n"
+                     "                       its own beginning, at the same column as that, for as many lines as it takes\n"
+                     "                       until all of it is there\n"
+                     "      --a-name-that-is-longer-than-most\n"
+                     "                       beneath\n"
+                     "\n"
+                     "Shared\n"
+                     "  -n, --count N        how many\n"
+                     "      --colour C       which\n"
+                     "  -h, --help           show the options, and end\n"
+                     "\n"
+                     "Exit: 0 done, 64 usage\n");
     free(help);
 }
 
 Test(options, the_manual_page_takes_nothing_for_a_request)
 {
     char *page = printed(manual_print_man);
-    expect_in(page, "\n\\fB\\-o\\fR, \\fB\\-\\-output\\fR \\fIFILE\\fR\nrows go there; \\(aqtis \\(rs all [of: it]\n");
+    expect_in(page, "\n\\fB\\-o\\fR, \\fB\\-\\-output\\fR \\fIFILE\\fR\nrows [of: it] go there; \\(aqtis \\(rs all\n");
     expect_in(page, "\n\\&.a folder\n");
     expect_in(page, "\n\\(aqquoted\\(aq\n");
     expect_in(page, "\n\\fB\\-\\-fit\\fR\\fI[=HOW]\\fR\n");
@@ -242,10 +245,10 @@ Test(options, zsh_gets_its_brackets_and_colons_escaped)
 {
     char *script = printed(manual_print_zsh);
     expect_in(script, "'try:it'\\''s a try'");
-    expect_in(script, "'(-o --output)'{-o+,--output=}'[rows go there]:FILE:_files'");
+    expect_in(script, "'(-o --output)'{-o+,--output=}'[rows \\[of\\: it\\] go there]:FILE:_files'");
     expect_in(script, "'--folder=[.a folder]:FOLDER:_files -/'");
-    expect_in(script, "'--fit=-[a text that");
-    expect_in(script, "at the same column as that]::HOW: '");
+    expect_in(script, "'--fit=-[a sentence that");
+    expect_in(script, "until all of it is there]::HOW: '");
     expect_in(script, "'(-f --flag)'{-f,--flag}'[a flag]'");
     free(script);
 }
@@ -254,7 +257,7 @@ Test(options, fish_gets_its_quotes_escaped)
 {
     char *script = printed(manual_print_fish);
     expect_in(script, "-f -a try -d 'it\\'s a try'\n");
-    expect_in(script, " -s o -l output -r -F -d 'rows go there'\n");
+    expect_in(script, " -s o -l output -r -F -d 'rows [of: it] go there'\n");
     expect_in(script, " -l fit -f -d '");
     expect_in(script, " -l colour -x -a 'red green blue' -d 'which'\n");
     free(script);
