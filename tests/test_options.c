@@ -226,7 +226,7 @@ Test(options, help_fills_lines_and_hangs_the_rest)
                      "      --colour C       which\n"
                      "  -h, --help           show the options, and end\n"
                      "\n"
-                     "Exit: 0 done, 64 usage\n");
+                     "Exit: 0 done; 64 usage\n");
     free(help);
 }
 

@@ -112,6 +112,25 @@ void manual_print_bash(const struct command *const *commands, FILE *file)
 
 #define ZSH_SPECIAL "\\[]:" /* of _arguments and _describe */
 
+/* ":FILE:_files": what the value is called, and what it may be. */
+static void print_zsh_value(const struct option_entry *option, FILE *file)
+{
+    bool optional = option_is_optional(option);
+    const char *name = option->placeholder + (optional ? strlen("[=") : 0);
+    fputs(optional ? "::" : ":", file);
+    print_escaped(name, strcspn(name, "]"), ZSH_SPECIAL, file);
+    if (option->kind == OPTION_IS_FILE)
+        fputs(":_files", file);
+    else if (option->kind == OPTION_IS_FOLDER)
+        fputs(":_files -/", file);
+    else if (option->choices) {
+        fputs(":(", file);
+        print_words(option->choices, file);
+        putc(')', file);
+    } else
+        fputs(": ", file);
+}
+
 static void print_zsh_option(const struct command *command, const struct option_entry *option, FILE *file)
 {
     bool value = option->placeholder, optional = option_is_optional(option);
@@ -124,22 +143,8 @@ static void print_zsh_option(const struct command *command, const struct option_
         fprintf(file, "'--%s%s[", option->name, optional ? "=-" : value ? "=" : "");
     print_escaped(option->text, brief(option->text), ZSH_SPECIAL, file);
     putc(']', file);
-    if (value) {
-        fputs(optional ? "::" : ":", file);
-        const char *name = option->placeholder + (optional ? strlen("[=") : 0);
-        print_escaped(name, strcspn(name, "]"), ZSH_SPECIAL, file);
-        putc(':', file);
-    }
-    if (option->kind == OPTION_IS_FILE)
-        fputs("_files", file);
-    else if (option->kind == OPTION_IS_FOLDER)
-        fputs("_files -/", file);
-    else if (option->choices) {
-        putc('(', file);
-        print_words(option->choices, file);
-        putc(')', file);
-    } else if (value)
-        putc(' ', file);
+    if (value)
+        print_zsh_value(option, file);
     putc('\'', file);
 }
 

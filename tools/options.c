@@ -226,7 +226,7 @@ static void print_exits(const struct command_exit *exits, FILE *file)
     char text[1024] = "";
     size_t used = 0;
     for (size_t i = 0; exits[i].when && used < sizeof text; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%d %s", i ? ", " : "", exits[i].code, exits[i].when);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%d %s", i ? "; " : "", exits[i].code, exits[i].when);
     fputs("\nExit: ", file);
     wrap(file, text, 6, 6);
 }

@@ -27,7 +27,8 @@ const struct option_entry session_options[] = {
     SESSION_PRECISION(struct session_settings, engine.precision),
     {0, "threads", "N", "threads that decode and score (default: one per processor)",
      OPTION_COUNT(struct session_settings, threads, 1, 1024)},
-    {'q', "quiet", NULL, "no progress and no summary; show prints no table either", OPTION_FLAG(struct session_settings, quiet)},
+    {'q', "quiet", NULL, "no progress and no summary; show prints no table either",
+     OPTION_FLAG(struct session_settings, quiet)},
     {0},
 };
 
