@@ -252,11 +252,11 @@ static void name_items(struct flow *flow, struct catalogue *catalogue)
 {
     const volatile sig_atomic_t *stop = flow->options->stop;
     struct bgd_err err;
-    const char *name = NULL;
+    struct item item = {0};
     int code = 1;
     while (code > 0 && !(stop && *stop)) {
-        code = catalogue_next(catalogue, &name, &err);
-        char *id = code > 0 ? strdup(name) : NULL;
+        code = catalogue_next(catalogue, &item, &err);
+        char *id = code > 0 ? strdup(item.id) : NULL;
         if (code > 0 && !id)
             code = err_set(&err, BGD_MEMORY, "out of memory");
         if (code <= 0)
