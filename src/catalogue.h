@@ -21,20 +21,20 @@
 #define CATALOGUE_DEPTH_MAX 128u  /* folders inside folders */
 #define CATALOGUE_SHARD_ITEMS 10000u
 
-struct catalogue_options {
-    char *const *paths; /* borrowed, as all here; given in this order, before the list. A name with ranges (range.h) stands for
-                           several, unless a file is called just so */
+struct catalogue_options { /* all that it points to is borrowed */
+    char *const *paths;    /* given in this order, before the list. A name with ranges (range.h) stands for several, unless a
+                              file is called just so */
     size_t n_paths;
     bool recursive;       /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
-                         folders not followed; one that cannot be read, and any without this, is an item itself */
+                             folders not followed; one that cannot be read, and any without this, is an item itself */
     const char *list;     /* a file of names, "-" for standard input, NULL for none */
     char separator;       /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
     const char *manifest; /* instead of a list: a file with an item a line (manifest.h), "-" for standard input */
     const int *wake;      /* a descriptor that becomes readable when the list is to end at once, even in the middle of a wait
-                                for its producer; NULL for none */
+                             for its producer; NULL for none */
     const volatile sig_atomic_t *stop; /* not 0: end at once, in a tar or an object, too; NULL: never */
-    const char *const *skip;           /* files that a walk leaves out, whatever name leads to them: the run's own output.
-                                NULL-terminated, or NULL */
+    /* Files that a walk leaves out, whatever name leads to them: the run's own output. NULL-terminated, or NULL. */
+    const char *const *skip;
 
     /* Shards are counted from 0. A tar is one; it ends the one before it. Items that are in no tar make shards of `shard_items`
      * each, in order; 0: CATALOGUE_SHARD_ITEMS. `wanted` is asked once for each, in order, when it is entered; one that is not
@@ -60,7 +60,7 @@ void catalogue_close(struct catalogue *catalogue);
 
 /*
  * 1: `*item` is the next one. It is zeroed before the first call and handed in again for the next, which frees its `data` unless
- * that was taken. 0: there are no more, or `wake` or `stop` says so. Negative: the list or the manifest cannot be read on
+ * that was taken (who breaks off frees it). 0: there are no more, or `wake` or `stop` says so. Negative: the list or the manifest cannot be read on
  * (BGD_UNREADABLE), or a line of it is damaged (BGD_DAMAGED: a NUL byte, no JSON) or too long (BGD_LIMIT); an object stays out of
  * reach (BGD_NETWORK), memory is short (BGD_MEMORY).
  */

@@ -25,7 +25,7 @@ struct picture {
 /* Where an entry belongs. */
 struct name {
     const char *text;
-    size_t key;            /* bytes of the sample's name; 0: it belongs to none */
+    size_t key;            /* bytes of the sample's name; 0: it belongs to none, or is no file */
     const char *extension; /* behind the first dot */
     const char *kind;      /* behind the last one */
 };
@@ -164,7 +164,7 @@ static struct name name_of(struct archive_entry *entry)
 {
     const char *text = archive_entry_pathname(entry);
     struct name name = {.text = text};
-    if (!text)
+    if (!text || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
         return name;
     const char *slash = strrchr(text, '/'), *last = slash ? slash + 1 : text;
     const char *dot = strchr(last, '.');
@@ -296,7 +296,7 @@ static void read_header(struct tar *tar)
     if (tar->entry)
         return;
     int code = archive_read_next_header(tar->archive, &tar->entry);
-    if (code == ARCHIVE_OK || code == ARCHIVE_WARN) /* a warning is about a name's letters, which are bytes to us */
+    if (code == ARCHIVE_OK || code == ARCHIVE_WARN) /* warned of: letters that a locale lacks, odd attributes */
         return;
     tar->entry = NULL;
     tar->ended = true;
@@ -310,9 +310,8 @@ static void read_header(struct tar *tar)
 static int take_entry(struct tar *tar, const struct name *name)
 {
     struct sample_entries *sample = &tar->sample;
-    bool is_file = archive_entry_filetype(tar->entry) == AE_IFREG && !archive_entry_hardlink(tar->entry);
     int code = 0;
-    if (is_file && name->key) {
+    if (name->key) {
         if (!sample->key && !(sample->key = strndup(name->text, name->key)))
             return fail_for_memory(tar);
         sample->n_entries++;

@@ -78,7 +78,7 @@ Test(tar, holds_a_sample_until_its_name_changes)
     static struct tar_bytes tar;
     tars_add(&tar, "1.txt", "before"), tars_add(&tar, "1.jpg", "p"), tars_add(&tar, "1.B.JSON", "[1, 2]");
     tars_add(&tar, "10.jpg", "q"), tars_add(&tar, "1.jpg", "again"), tars_add(&tar, "noext", "-"),
-        tars_add(&tar, "1.cls", "3\r\n");
+        tars_add_typed(&tar, "link.x", "", 0, '2'), tars_add(&tar, "1.cls", "3\r\n");
     tars_add(&tar, "1.CLS", "second of that name"), tars_add(&tar, "x/1.jpg", "r"), tars_add(&tar, "y/1.txt", "elsewhere");
     tars_end(&tar);
     cr_expect_str_eq(walk_all(&tar),
