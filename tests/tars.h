@@ -24,6 +24,8 @@ static inline void tars_header(struct tar_bytes *tar, const char *name, const ch
     memcpy(header + 124, size, 12);
     memcpy(header + 136, "00000000000\0        ", 20);
     header[156] = (uint8_t)type;
+    if (type == '1' || type == '2')
+        memcpy(header + 157, "target", 6);
     memcpy(header + 257, "ustar\00000", 8);
     for (size_t i = 0; i < 512; i++)
         sum += header[i];

@@ -266,6 +266,14 @@ Test(catalogue, goes_on_behind_a_shard_that_fails)
     scratch_leave(folder);
 }
 
+/* What may be there tomorrow is no card's verdict: the run ends, and is begun again. Nobody listens at port 1. */
+Test(catalogue, ends_where_an_object_stays_out_of_reach)
+{
+    char *paths[] = {"http://127.0.0.1:1/a.tar", "b"};
+    char *walked = walk(&(struct catalogue_options){.paths = paths, .n_paths = 2});
+    cr_expect(strncmp(walked, "!http://127.0.0.1:1/a.tar: ", 27) == 0, "%s", walked);
+}
+
 Test(catalogue, makes_shards_of_loose_items)
 {
     char *folder = scratch_enter();

@@ -128,6 +128,7 @@ Test(tar, takes_names_for_names_and_links_for_nothing)
     tars_add(&tar, "latin\xe4.jpg", "4");
     for (const char *type = "123456"; *type; type++)
         tars_add_typed(&tar, "link.jpg", "", 0, *type);
+    tars_add_typed(&tar, "pax", "13 comment=x\n", 13, 'x'), tars_add_typed(&tar, "link.jpg", "pax allows data", 15, '1');
     tars_add(&tar, "last.jpg", ""), tars_end(&tar);
     cr_expect_str_eq(walk_all(&tar), "../../up.jpg=1 |/etc/abs.jpg=2 |./new\nline.jpg=3 |latin\xe4.jpg=4 |last.jpg= |");
     cr_expect(access("../../up.jpg", F_OK) != 0 && access("link.jpg", F_OK) != 0);
