@@ -139,14 +139,14 @@ static void enter_loose(struct catalogue *catalogue)
     catalogue->loose++;
 }
 
-/* A shard that fails is an item, unless it is to be tried again. */
+/* A shard that fails is an item: the others are not held up by it. */
 static int shard_failed(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
     err_prefix(err, "%s: ", catalogue->tar_name);
-    if (err->code == BGD_MEMORY || err->code == BGD_NETWORK)
+    if (err->code == BGD_MEMORY || wake_is_up(catalogue->options.wake))
         return err->code;
     catalogue->damage = *err;
-    *item = (struct item){.id = catalogue->tar_name, .code = (int)err->code, .detail = catalogue->damage.text};
+    *item = (struct item){.id = catalogue->tar_name, .source = true, .code = (int)err->code, .detail = catalogue->damage.text};
     return 1;
 }
 
@@ -392,7 +392,7 @@ int catalogue_next(struct catalogue *catalogue, struct item *item, struct bgd_er
 {
     item_clear(item);
     int code = catalogue->options.sample && catalogue->counted == 0 ? count_items(catalogue, err) : 0;
-    while (code == 0 && !catalogue->ended) {
+    while (code == 0 && !catalogue->ended && !(catalogue->tar && wake_is_up(catalogue->options.wake))) {
         code = step(catalogue, item, err);
         if (code > 0 && !takes(catalogue)) {
             item_clear(item);

@@ -4,8 +4,8 @@
  *
  * A name that ends in .tar, .tar.gz, .tgz or .tar.zst, wherever it stands but in a manifest, is a shard, and its pictures are
  * items (tar.h). So is such an object (remote.h). Any other name is an item, and nothing looks whether it leads anywhere: one that
- * does not becomes a row that says so. A shard that is damaged gives the items before the damage; it, and one that is missing
- * or cannot be read, gives one item more, with the shard's name and a code, and the next name has its turn.
+ * does not becomes a row that says so. A shard that is damaged, or breaks off, gives the items before that; it, and one that is
+ * missing or cannot be read, gives one item more, with the shard's name and a code, and the next name has its turn.
  *
  * Memory does not grow with the list; of a folder that is being walked the names are held, sorted by byte, which makes the
  * order the same on every machine.
@@ -58,8 +58,8 @@ void catalogue_close(struct catalogue *catalogue);
 /*
  * 1: `*item` is the next one. It is zeroed before the first call and handed in again for the next, which frees its `data` unless
  * that was taken (who breaks off frees it). 0: there are no more, or `wake` says so. Negative: the list or the manifest cannot be read on
- * (BGD_UNREADABLE), or a line of it is damaged (BGD_DAMAGED: a NUL byte, no JSON) or too long (BGD_LIMIT); an object stays out of
- * reach (BGD_NETWORK), memory is short (BGD_MEMORY).
+ * (BGD_UNREADABLE), or a line of it is damaged (BGD_DAMAGED: a NUL byte, no JSON) or too long (BGD_LIMIT); memory is short
+ * (BGD_MEMORY).
  */
 int catalogue_next(struct catalogue *catalogue, struct item *item, struct bgd_err *err);
 

@@ -44,6 +44,7 @@ struct flow_row {
     const char *path; /* NULL: it came with its bytes */
     const char *carried;
     uint64_t shard;
+    bool source; /* it stands for a whole shard that cannot be read (on) */
     int code;           /* 0, or the bgd_code that says why there is no result */
     const char *detail; /* of a failure: one line; "" otherwise */
     struct bgd_result result;

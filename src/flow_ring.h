@@ -16,6 +16,7 @@ struct slot {
     enum state state;
     char *id, *path, *carried; /* path: NULL if the bytes came with the item */
     uint64_t shard;
+    bool source; /* see item.h */
     float progress;
     uint64_t size; /* of the file and its time of change, where they are known before it is read; mtime 0: they are not */
     int64_t mtime;

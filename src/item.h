@@ -14,8 +14,8 @@ struct item {
     uint64_t shard;      /* the unit of a run that keeps its rows by shard, from 0 */
     uint64_t bytes;      /* of a manifest that says so: the file's size, and its time of change in nanoseconds since 1970; */
     int64_t mtime;       /* both 0: unknown */
-    int code;            /* not 0: why it has no picture: BGD_LIMIT, an entry above BGD_IMAGE_BYTES_MAX; else of a whole shard,
-                            whose rest is damaged or which cannot be read at all */
+    int code;            /* not 0: why it has no picture */
+    bool source;         /* it stands for a whole shard, which cannot be read (on): how many cards are lost nobody knows */
     const char *detail;  /* of that, one line; else NULL */
 };
 

@@ -16,8 +16,8 @@
 #define SLOW_BYTES 1024L /* a second: a transfer below it for SLOW_SECONDS is broken */
 #define SLOW_SECONDS 20L
 #define REDIRECTS 5L
-#define PAUSE_MS 200 /* before the second try */
-#define RETRY_AFTER_MOST_MS 30000
+#define PAUSE_MS 200               /* before the second try */
+#define RETRY_AFTER_MOST 30        /* seconds */
 #define LOOK_MS 100                /* how often whoever waits looks at `wake` */
 #define OTHER_BODY_MOST (64 << 10) /* of an answer that is no object; read, since the connection is then used again */
 #define VALIDATOR_MOST 256
@@ -214,6 +214,13 @@ static bool stopped(const struct remote *remote)
     return wake_is_up(remote->wake);
 }
 
+/* Was the rest of the object asked for, and something else, or nothing, sent? */
+static bool is_of_another(const struct remote_stream *stream, long status)
+{
+    bool sent = stream->other_bytes > 0 || stream->result == CURLE_OK;
+    return status == 416 || stream->result == CURLE_RANGE_ERROR || (status < 300 && sent && !stream->began);
+}
+
 /* Of a request that is over, or was stopped. */
 static enum outcome judge(const struct remote_stream *stream, struct bgd_err *err)
 {
@@ -222,7 +229,7 @@ static enum outcome judge(const struct remote_stream *stream, struct bgd_err *er
         return FAILED;
     }
     long status = status_of(stream);
-    if (stream->from > 0 && (status == 416 || status == 200 || (status == 206 && !stream->began))) {
+    if (stream->from > 0 && is_of_another(stream, status)) {
         err_set(err, BGD_NETWORK, "%llu bytes came: it changed meanwhile, or the server cannot resume",
                 (unsigned long long)stream->offset);
         return FAILED;
@@ -303,12 +310,13 @@ static void wait_a_while(const struct remote_stream *stream)
 {
     curl_off_t asked = 0;
     curl_easy_getinfo(stream->easy, CURLINFO_RETRY_AFTER, &asked);
+    asked = asked < RETRY_AFTER_MOST ? asked * 1000 : RETRY_AFTER_MOST * 1000;
     uint32_t doubled = (uint32_t)PAUSE_MS << (stream->failures - 1);
-    uint32_t ms = doubled + arc4random_uniform(doubled / 2);
-    if (asked > 0 && asked * 1000 > ms)
-        ms = asked < RETRY_AFTER_MOST_MS / 1000 ? (uint32_t)asked * 1000 : RETRY_AFTER_MOST_MS;
+    curl_off_t ms = doubled + arc4random_uniform(doubled / 2);
+    if (ms < asked)
+        ms = asked;
     const struct timespec step = {.tv_nsec = LOOK_MS * 1000000L};
-    for (uint32_t slept = 0; slept < ms && !stopped(stream->remote); slept += LOOK_MS)
+    for (curl_off_t slept = 0; slept < ms && !stopped(stream->remote); slept += LOOK_MS)
         nanosleep(&step, NULL);
 }
 

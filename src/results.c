@@ -253,6 +253,7 @@ void results_count(struct results_counts *counts, const struct flow_row *row)
     if (row->code) {
         counts->errors++;
         counts->codes[-row->code]++;
+        counts->sources += row->source;
         return;
     }
     counts->verdicts[row->result.verdict]++;

@@ -22,7 +22,7 @@ struct shards {
     struct results *results; /* of the shard that is being written; NULL: none */
     uint64_t shard;
     struct results_counts counts;
-    uint64_t published;
+    uint64_t published, undone;
 
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
@@ -272,6 +272,14 @@ static int publish(struct shards *shards, struct bgd_err *err)
     return 0;
 }
 
+/* What stands in its .part is no shard. */
+static void leave_undone(struct shards *shards)
+{
+    shards->undone++;
+    results_close(shards->results);
+    shards->results = NULL;
+}
+
 /* Ends the shard that is being written, and begins the next that is wanted. 1, 0: there is none, or an error. */
 static int advance(struct shards *shards, struct bgd_err *err)
 {
@@ -296,7 +304,11 @@ int shards_add(void *user, const struct flow_row *row, struct bgd_err *err)
         assert(code > 0);
     }
     results_count(&shards->counts, row);
-    return results_add(shards->results, row, err);
+    if (results_add(shards->results, row, err))
+        return err->code;
+    if (row->source && row->code == BGD_NETWORK) /* the last row of its shard */
+        leave_undone(shards);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -335,6 +347,10 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err)
         ;
     if (code < 0)
         return code;
+    if (shards->undone)
+        return err_set(err, BGD_NETWORK,
+                       "%s: %llu shards are not done, since they could not be fetched as a whole: try again later",
+                       shards->options.folder, (unsigned long long)shards->undone);
     if (shards->lost)
         return err_set(err, BGD_MEMORY, "out of memory: not all shards were done");
     int fd = lock_folder(shards->options.folder);

@@ -41,10 +41,12 @@ void shards_close(struct shards *shards);
 /* For catalogue_options.wanted, with the shards as its user: is the shard this part's, and still to do? */
 bool shards_wanted(void *shards, uint64_t shard);
 
-/* A flow_sink with the shards as its user: rows of wanted shards, in order. Publishes a shard when the next one's rows come. */
+/* A flow_sink with the shards as its user: rows of wanted shards, in order. Publishes a shard when the next one's rows come. One that
+ * the network did not give as a whole is left undone, for another time. */
 int shards_add(void *shards, const struct flow_row *row, struct bgd_err *err);
 
-/* `n`: the shards of the catalogue, whose end was reached: publishes what is left, and if all `n` are there, the manifest. */
+/* `n`: the shards of the catalogue, whose end was reached: publishes what is left, and if all `n` are there, the manifest.
+ * BGD_NETWORK: there are shards that were left undone. */
 int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err);
 
 /* Of this process; "safe" are the rows of the shards that it has published. */

@@ -73,6 +73,14 @@ static int add_list(cJSON *sources, const char *kind, const char *path, struct b
                : err_set(err, BGD_MEMORY, "out of memory");
 }
 
+/* As text: a number of JSON's holds 53 bits. */
+static bool add_count(cJSON *object, const char *name, uint64_t count)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)count);
+    return cJSON_AddStringToObject(object, name, text);
+}
+
 int identity_add_sources(cJSON *identity, const struct catalogue_options *options, struct bgd_err *err)
 {
     cJSON *sources = cJSON_AddObjectToObject(identity, "sources");
@@ -80,10 +88,13 @@ int identity_add_sources(cJSON *identity, const struct catalogue_options *option
     bool added = paths;
     for (size_t i = 0; i < options->n_paths && added; i++)
         added = cJSON_AddItemToArray(paths, cJSON_CreateString(options->paths[i]));
-    added = added && cJSON_AddNumberToObject(sources, "shard_cards",
-                                             options->shard_items ? options->shard_items : CATALOGUE_SHARD_ITEMS);
+    added =
+        added &&
+        cJSON_AddNumberToObject(sources, "shard_cards", options->shard_items ? options->shard_items : CATALOGUE_SHARD_ITEMS) &&
+        (!options->limit || add_count(sources, "limit", options->limit)) &&
+        (!options->sample || (add_count(sources, "sample", options->sample) && add_count(sources, "seed", options->seed)));
     err->code = BGD_OK;
     if (!added)
         return err_set(err, BGD_MEMORY, "out of memory");
-    return add_list(sources, "list", options->list, err);
+    return add_list(sources, "list", options->list, err) ? err->code : add_list(sources, "manifest", options->manifest, err);
 }

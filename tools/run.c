@@ -17,9 +17,9 @@
 
 int run_check_paths(const struct run_settings *s, const char *command)
 {
-    if (s->catalogue.n_paths == 0 && !s->catalogue.list)
+    if (s->catalogue.n_paths == 0 && !s->catalogue.list && !s->catalogue.manifest)
         return tool_usage(command, "no cards: name files, folders with -r%s",
-                          strcmp(command, "score") == 0 ? ", or a list with --files-from" : "");
+                          strcmp(command, "score") == 0 ? ", a list with --files-from, or a --manifest" : "");
     for (size_t i = 0; i < s->catalogue.n_paths; i++) {
         struct stat st;
         if (!s->catalogue.recursive && stat(s->catalogue.paths[i], &st) == 0 && S_ISDIR(st.st_mode))
@@ -147,9 +147,10 @@ static bool same_file(const char *a, const char *b)
 /* An output over a card, or over the other output, would destroy it. */
 static int check_outputs(const struct run_settings *s, struct bgd_err *err)
 {
-    const char *const outputs[] = {s->results.path, s->sheet}, *const inputs[] = {s->catalogue.list, s->session.pipeline};
+    const char *const outputs[] = {s->results.path, s->sheet}, *const inputs[] = {s->catalogue.list, s->catalogue.manifest,
+                                                                                  s->session.pipeline};
     for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; outputs[i] && k < 2; k++)
+        for (size_t k = 0; outputs[i] && k < sizeof inputs / sizeof inputs[0]; k++)
             if (inputs[k] && same_file(outputs[i], inputs[k]))
                 return err_set(err, BGD_ARGUMENT, "%s is an input of this run: it would be overwritten", outputs[i]);
     for (size_t i = 0; i < 2; i++)
@@ -290,6 +291,18 @@ static void print_summary(const struct run *run)
     fprintf(stderr, "classify %.2f\n", engine.classify / n);
 }
 
+/* Of a run that has come to its end. */
+static int exit_code_of(const struct run *run)
+{
+    const struct results_counts *counts = counts_of(run);
+    if (counts->sources) {
+        fprintf(stderr, "bgdet: %llu shards cannot be read, or not to their end: the last row of each says why\n",
+                (unsigned long long)counts->sources);
+        return counts->codes[-BGD_NETWORK] ? EXIT_RETRY : EXIT_INPUT;
+    }
+    return run->settings->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;
+}
+
 /* Ends what the rows were written to; complete or not. */
 static int finish_rows(struct run *run, struct bgd_err *err)
 {
@@ -332,17 +345,14 @@ static int run_opened(struct run *run)
         exit_code = tool_fail(&err);
     if (close_ledger(run, &err))
         exit_code = tool_fail(&err);
-    const struct results_counts *counts = counts_of(run);
-    if (run->sheet && counts->rows > 0 && sheet_write(run->sheet, s->sheet, &err))
+    if (run->sheet && counts_of(run)->rows > 0 && sheet_write(run->sheet, s->sheet, &err))
         exit_code = tool_fail(&err);
     if (!s->session.quiet)
         print_summary(run);
     if (!run->session.report.ended)
         print_stop(run);
-    if (!exit_code && !run->session.report.ended)
-        exit_code = EXIT_RETRY;
-    if (!exit_code && s->fail_on_defective && counts->verdicts[BGD_DEFECTIVE])
-        exit_code = EXIT_FOUND;
+    if (!exit_code)
+        exit_code = run->session.report.ended ? exit_code_of(run) : EXIT_RETRY;
     return exit_code;
 }
 

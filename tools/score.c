@@ -2,6 +2,7 @@
 #include "run.h"
 #include "tools.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,29 @@ static bool set_fail_on(void *settings, const char *value)
     return strcmp(value, "defective") == 0;
 }
 
+static bool parse_number(const char *text, uint64_t least, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return end != text && !*end && !errno && *text != '-' && *out >= least;
+}
+
+static bool set_limit(void *settings, const char *value)
+{
+    return parse_number(value, 1, &((struct settings *)settings)->run.catalogue.limit);
+}
+
+static bool set_sample(void *settings, const char *value)
+{
+    return parse_number(value, 1, &((struct settings *)settings)->run.catalogue.sample);
+}
+
+static bool set_seed(void *settings, const char *value)
+{
+    return parse_number(value, 0, &((struct settings *)settings)->run.catalogue.seed);
+}
+
 static const struct option_entry card_options[] = {
     {'r', "recursive", NULL, "walk into folders: every file in them is a card",
      OPTION_FLAG(struct settings, run.catalogue.recursive)},
@@ -29,6 +53,14 @@ static const struct option_entry card_options[] = {
      OPTION_FILE(struct settings, run.catalogue.list)},
     {'0', "null", NULL, "names in LIST are separated by NUL, not by newlines (find -print0)",
      OPTION_FLAG(struct settings, null)},
+    {0, "manifest", "FILE",
+     "cards from a file of JSON lines: id and path, size and mtime if known; what else a line says is carried into the row; - "
+     "is "
+     "standard input",
+     OPTION_FILE(struct settings, run.catalogue.manifest)},
+    {0, "limit", "N", "the first N cards", OPTION_PARSED(set_limit, "a number from 1 on")},
+    {0, "sample", "N", "N of the cards, drawn at random, in their order", OPTION_PARSED(set_sample, "a number from 1 on")},
+    {0, "seed", "N", "another sample (default: 0)", OPTION_PARSED(set_seed, "a number")},
     {0},
 };
 
@@ -132,7 +164,7 @@ static const struct command_exit exits[] = {
     {EXIT_DONE, "every input got a row"},
     {EXIT_FOUND, "--fail-on"},
     {EXIT_USAGE, "usage"},
-    {EXIT_INPUT, "unusable input"},
+    {EXIT_INPUT, "unusable model, list or shard, or --max-error-rate"},
     {EXIT_MISSING, "no such model or list"},
     {EXIT_RETRY, "try again later, or no such device"},
     {0},
@@ -171,6 +203,8 @@ static int check_combination(const struct settings *s)
         return tool_usage("score", "--trust-mtime needs --ledger FILE");
     if (shards->retry && !s->run.ledger && !shards->folder)
         return tool_usage("score", "--retry-failed needs --ledger FILE or --out DIR");
+    if (s->run.catalogue.list && s->run.catalogue.manifest)
+        return tool_usage("score", "--files-from excludes --manifest");
     return 0;
 }
 
@@ -196,11 +230,16 @@ static int run(int argc, char **argv)
 const struct command tool_score = {
     .name = "score",
     .summary = "judge the background of product cards",
-    .synopsis = {"[options] FILE...", "[options] -r FOLDER...", "[options] --files-from LIST"},
+    .synopsis = {"[options] FILE...", "[options] -r FOLDER...", "[options] --files-from LIST",
+                 "[options] --out DIR SHARDS-{000..127}.tar"},
     .text =
         "Judges each card: defective if its background shows text, is not white, shows extra objects, or if the main object "
         "is cropped or there more than once. A model may also have a band in which its verdict is review (bgdet eval). "
-        "Every input gets a row, in the order given; that of a card that is not clean says where it shows why.",
+        "Every input gets a row, in the order given; that of a card that is not clean says where it shows why.\n"
+        "A card is a file, an object (http://, https://, s3://BUCKET/KEY, with credentials from AWS's environment variables), "
+        "or a "
+        "picture in a tar (.tar, .tar.gz, .tgz, .tar.zst; text beside it with the same basename is carried into its row). "
+        "cards-{000..127}.tar stands for 128 names.",
     .groups = groups,
     .exits = exits,
     .run = run,
