@@ -86,7 +86,7 @@ fi
 cards=("$root"/samples/cards/*)
 for shard in {0..7}; do
     mkdir "$shard"
-    for copy in {0..14}; do
+    for copy in {0..9}; do
         for card in "${cards[@]}"; do ln -s "$card" "$shard/$copy-${card##*/}"; done
     done
     tar -chf "cards-$shard.tar" "$shard"
@@ -95,8 +95,7 @@ night=(-p "$root/pipelines/default.json" --device onednn --threads 1)
 tars=("$folder"/cards-{0..7}.tar)
 claim "the catalogue, undisturbed, on one machine" 0 "$bgdet" score "${night[@]}" --threads 2 --out alone "${tars[@]}"
 claim "its rows" 0 "$bgdet" merge alone -o alone.jsonl
-claim "the first two shards alone" 0 "$bgdet" score "${night[@]}" --threads 2 --out two "${tars[@]:0:2}"
-claim "their rows" 0 "$bgdet" merge two -o two.jsonl
+head -n $((2 * 10 * ${#cards[@]})) alone.jsonl >two.jsonl # of the first two shards
 
 # ---------------------------------------------------------------- a node dies
 
@@ -104,13 +103,13 @@ what="a night in which a node dies"
 export OUT=$folder/night TASKS=4
 submit "${night[@]}" "${tars[@]}" # task 1 has the shards 1 and 5
 first=$OUT/shard-00000001
-wait_for 120 test -e "$first.json"
+wait_for 120 test -e "$first.jsonl"
 first_was=$(stat -c '%i %Y' "$first.jsonl" "$first.json")
 lost=$(sed -n 's/.*task 1.* on \(n[12]\): start 1,.*/\1/p' "bgdet-${array}_1.log")
 check "the log does not say on which node task 1 is" test -n "$lost"
 kill -KILL "${node[$lost]}"
 echo "$(date +%FT%T) node $lost is dead"
-check "task 1 was done before its node died: nothing is shown" test ! -e "$OUT/shard-00000005.json"
+check "task 1 was done before its node died: nothing is shown" test ! -e "$OUT/shard-00000005.jsonl"
 wait_for 120 grep -q ': start 2' "bgdet-${array}_1.log"
 check "it was not given a GPU" grep -q 'start 1, GPU 0$' "bgdet-${array}_1.log"
 check "task 1 did not start again on the other node" grep -q "on n$((3 - ${lost#n})): start 2," "bgdet-${array}_1.log"
@@ -127,7 +126,7 @@ wait_for 60 idle
 what="a task that gets SIGTERM"
 export OUT=$folder/term TASKS=1
 submit "${night[@]}" "${tars[@]:0:2}"
-wait_for 120 test -e "$OUT/shard-00000000.json"
+wait_for 120 test -e "$OUT/shard-00000000.jsonl"
 scancel --signal=TERM "$array"
 wait_for 120 ended
 shown 0
