@@ -89,7 +89,7 @@ for shard in {0..7}; do
     for copy in {0..9}; do
         for card in "${cards[@]}"; do ln -s "$card" "$shard/$copy-${card##*/}"; done
     done
-    tar -chf "cards-$shard.tar" "$shard"
+    tar -ch --hard-dereference -f "cards-$shard.tar" "$shard"
 done
 night=(-p "$root/pipelines/default.json" --device onednn --threads 1)
 tars=("$folder"/cards-{0..7}.tar)
@@ -108,6 +108,7 @@ first_was=$(stat -c '%i %Y' "$first.jsonl" "$first.json")
 lost=$(sed -n 's/.*task 1.* on \(n[12]\): start 1,.*/\1/p' "bgdet-${array}_1.log")
 check "the log does not say on which node task 1 is" test -n "$lost"
 kill -KILL "${node[$lost]}"
+wait "${node[$lost]}" 2>/dev/null
 echo "$(date +%FT%T) node $lost is dead"
 check "task 1 was done before its node died: nothing is shown" test ! -e "$OUT/shard-00000005.jsonl"
 wait_for 120 grep -q ': start 2' "bgdet-${array}_1.log"
