@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Nights on a Slurm cluster of two nodes: a node dies, a task is ended by a signal, the disk is full, a source is no archive.
+# Nights on a Slurm cluster of two nodes: a node dies, a task is ended by a signal, the disk is full, a model is none.
 #   tests/slurm/test_slurm.sh BGDET          BGDET is the program
 # The cluster (slurm.conf) is real and has namespaces of its own for processes, network, mounts and host name: it meets nothing
 # else on the machine, and the kernel ends it with this script, however that ends. A node has its own process namespace, too, so
@@ -107,8 +107,7 @@ wait_for 120 test -e "$first.jsonl"
 first_was=$(stat -c '%i %Y' "$first.jsonl" "$first.json")
 lost=$(sed -n 's/.*task 1.* on \(n[12]\): start 1,.*/\1/p' "bgdet-${array}_1.log")
 check "the log does not say on which node task 1 is" test -n "$lost"
-kill -KILL "${node[$lost]}"
-wait "${node[$lost]}" 2>/dev/null
+{ kill -KILL "${node[$lost]}"; wait "${node[$lost]}"; } 2>/dev/null # bash would say so, too
 echo "$(date +%FT%T) node $lost is dead"
 check "task 1 was done before its node died: nothing is shown" test ! -e "$OUT/shard-00000005.jsonl"
 wait_for 120 grep -q ': start 2' "bgdet-${array}_1.log"
@@ -153,10 +152,10 @@ shown 0
 check "it was not started twice" test "$(starts 0)" -eq 2
 check "the rows are not those of an undisturbed run" cmp two.jsonl "$OUT.jsonl"
 
-what="a source that is no archive"
-echo 'not an archive' >broken.tar
+what="a model that is none"
+echo "not a model" >broken.bgd
 export OUT=$folder/broken
-submit "${night[@]}" "$folder/broken.tar"
+submit "${night[@]}" -p "$folder/broken.bgd" "${tars[@]}"
 wait_for 120 ended
 shown 0
 check "it did not end with 65" grep -q ': exit 65$' "bgdet-${array}_0.log"
