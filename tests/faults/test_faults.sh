@@ -29,32 +29,33 @@ draw_card() {
     grey $((252 + $1 / 100))
 }
 
-# run FORM: that run in the current folder, its results in out/; what FAULT... says happens to it. It is killed after
+# run FORM: that run in the current folder, its results in disk/out/; what FAULT... says happens to it. It is killed after
 # $limit seconds, if that is set.
 run() {
     local sources
+    mkdir -p disk
     case $1 in
-    file) mkdir -p out && sources=(-o out/rows.jsonl --files-from "$folder/cards.txt") ;;
-    list) sources=(--out out --shard-cards 4 --files-from "$folder/cards.txt") ;;
-    ledger) sources=(--out out --shard-cards 4 --ledger ledger.db --files-from "$folder/cards.txt") ;;
-    tars) sources=(--out out --threads 2 "$folder"/tars/*.tar) ;;
+    file) mkdir -p disk/out && sources=(-o disk/out/rows.jsonl --files-from "$folder/cards.txt") ;;
+    list) sources=(--out disk/out --shard-cards 4 --files-from "$folder/cards.txt") ;;
+    ledger) sources=(--out disk/out --shard-cards 4 --ledger disk/ledger.db --files-from "$folder/cards.txt") ;;
+    tars) sources=(--out disk/out --threads 2 "$folder"/tars/*.tar) ;;
     esac
-    ${limit:+timeout -s KILL "$limit"} env LD_PRELOAD="$shim" FAULT_FOLDER="$PWD" \
+    ${limit:+timeout -s KILL "$limit"} env LD_PRELOAD="$shim" FAULT_FOLDER="$PWD/disk" \
         "$bgdet" score -q -p "$model" --threads 1 "${sources[@]}" >stdout 2>stderr </dev/null
 }
 
 # What is published is whole, however the run ended.
 check_published() {
     local file
-    for file in out/*; do
-        case $file in *.part | *.tmp-* | 'out/*') continue ;; esac
+    for file in disk/out/*; do
+        case $file in *.part | *.tmp-* | 'disk/out/*') continue ;; esac
         cmp -s "$file" "$folder/unbroken/$1/$file" || echo "$file is torn or wrong"
     done
 }
 
 check_verify() {
     [ "$1" = file ] && return
-    "$bgdet" verify out >stdout 2>stderr
+    "$bgdet" verify disk/out >stdout 2>stderr
     local code=$?
     [ $code -eq "$2" ] || echo "verify: exit $code, expected $2: $(tail -1 stderr)"
 }
@@ -64,29 +65,30 @@ check_resumed() {
     run "$1"
     local code=$?
     [ $code -eq 0 ] || echo "started again: exit $code: $(tail -1 stderr)"
-    diff -rq "$folder/unbroken/$1/out" out
+    diff -rq "$folder/unbroken/$1/disk/out" disk/out
     check_verify "$1" 0
-    if [ -e ledger.db ] && command -v sqlite3 >/dev/null; then
-        sqlite3 ledger.db 'pragma integrity_check' | grep -vx ok
+    if [ -e disk/ledger.db ] && command -v sqlite3 >/dev/null; then
+        sqlite3 disk/ledger.db 'pragma integrity_check' | grep -vx ok
     fi
 }
 
 # After a failed fsync nobody knows what the disk holds: the file is neither synced again nor published.
 check_not_retried() {
-    awk -F '\t' '$2 ~ /sync/ && $5 != "-" && $3 !~ /ledger/ { failed[$3] = 1; next }
+    awk -F '\t' '$2 ~ /sync/ && $5 ~ /EIO|ENOSPC/ && $3 !~ /ledger/ { failed[$3] = 1; next }
         $3 in failed && $2 ~ /sync|rename|link/ { print $2 " of " $3 " after its fsync failed" }' log
 }
 
-# lose_power SEED: what was not synced is lost: the ends of files, and the oldest rename that the folder's fsync has not
-# made sure of (if SEED is odd; the disk chooses).
+# lose_power N: what was not synced is lost: the ends of files, and, if N is odd, one of the renames that the folder's fsync
+# has not made sure of, whichever the disk has not come to.
 lose_power() {
-    awk -F '\t' -v odd=$(($1 % 2)) '
-        $2 ~ /^(pwrite|write|ftruncate|fallocate)/ { dirty[$3] = 1 }
-        $2 ~ /sync/ { dirty[$3] = 0; size[$3] = $4; from = "" }
+    awk -F '\t' -v n="$1" '
+        $2 ~ /write|truncate|fallocate/ { dirty[$3] = 1 }
+        $2 ~ /sync/ { dirty[$3] = 0; size[$3] = $4; if ($3 ~ /out$/) renames = 0 }
         $2 ~ /^rename/ { dirty[$4] = dirty[$3]; size[$4] = size[$3]; dirty[$3] = 0
-                         if (from == "") { from = $3; to = $4 } }
+                         from[renames] = $3; to[renames++] = $4 }
         END { for (path in dirty) if (dirty[path]) print "cut", size[path] + 0, path
-              if (odd && from != "") print "undo", to, from }' log |
+              lost = renames ? int(n / 2) % renames : 0
+              if (n % 2 && renames) print "undo", to[lost], from[lost] }' log |
         while read -r what a b; do
             if [ "$what" = cut ]; then [ ! -e "$b" ] || truncate -s "<$a" "$b"; else mv "$a" "$b"; fi
         done
@@ -107,9 +109,9 @@ judge() {
     *) echo "exit $3: $(tail -1 stderr)" ;;
     esac
     case $2:$4 in EINTR:*write*) [ "$3" -eq 0 ] || echo "exit $3: $(tail -1 stderr)" ;; esac
-    [ "$3" -ne 0 ] || diff -rq "$folder/unbroken/$1/out" out | grep -v 'Only in out: .*tmp-'
+    [ "$3" -ne 0 ] || diff -rq "$folder/unbroken/$1/disk/out" disk/out | grep -v 'Only in disk/out: .*tmp-'
     check_published "$1"
-    if [ -e out/manifest.json ]; then check_verify "$1" 0; elif [ -e out/run.json ]; then check_verify "$1" 75; fi
+    if [ -e disk/out/manifest.json ]; then check_verify "$1" 0; elif [ -e disk/out/run.json ]; then check_verify "$1" 75; fi
     check_not_retried
 }
 
@@ -157,7 +159,7 @@ siege() {
         fi
         code=$?
         case $code in
-        0) wrong=$(diff -rq "$folder/unbroken/tars/out" out) && rm -r out ;;
+        0) wrong=$(diff -rq "$folder/unbroken/tars/disk/out" disk/out) && rm -r disk/out ;;
         137) kills=$((kills + 1)) wrong=$(check_published tars) ;;
         *) wrong="exit $code: $(tail -1 stderr)" ;;
         esac
