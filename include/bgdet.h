@@ -52,6 +52,8 @@ enum bgd_code {
     BGD_NETWORK = -11,    /* "network": a remote object could not be fetched, though it may be there: try again later */
 };
 
+#define BGD_CODES 12 /* with BGD_OK: the largest -code and 1 */
+
 struct bgd_err {
     enum bgd_code code;
     char text[1024]; /* one line of UTF-8, NUL-terminated; control bytes of names are replaced by '?' */

@@ -27,6 +27,8 @@ struct catalogue {
     size_t path_at;
     struct folder folders[CATALOGUE_DEPTH_MAX]; /* the walk: each but the first lies in the one before it */
     size_t depth;
+    uint64_t items;
+    bool wanted;
     char *name;                          /* what catalogue_next gave out last */
     int list;                            /* descriptor, -1 without one */
     uint64_t line, list_read, list_size; /* size 0: unknown */
@@ -284,7 +286,7 @@ static int next_of_list(struct catalogue *catalogue, const char **name, struct b
     }
 }
 
-int catalogue_next(struct catalogue *catalogue, const char **name, struct bgd_err *err)
+static int next_name(struct catalogue *catalogue, const char **name, struct bgd_err *err)
 {
     int code = 0;
     while (code == 0 && (catalogue->depth > 0 || catalogue->path_at < catalogue->options.n_paths)) {
@@ -294,6 +296,33 @@ int catalogue_next(struct catalogue *catalogue, const char **name, struct bgd_er
             code = give_or_enter(catalogue, without_slashes(catalogue->options.paths[catalogue->path_at++]), true, name, err);
     }
     return code == 0 && catalogue->list >= 0 ? next_of_list(catalogue, name, err) : code;
+}
+
+static uint64_t shard_items(const struct catalogue *catalogue)
+{
+    return catalogue->options.shard_items ? catalogue->options.shard_items : CATALOGUE_SHARD_ITEMS;
+}
+
+int catalogue_next(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
+{
+    const struct catalogue_options *o = &catalogue->options;
+    const char *name = NULL;
+    int code;
+    do {
+        code = next_name(catalogue, &name, err);
+        if (code <= 0)
+            return code;
+        uint64_t shard = catalogue->items / shard_items(catalogue);
+        if (catalogue->items++ % shard_items(catalogue) == 0)
+            catalogue->wanted = !o->wanted || o->wanted(o->user, shard);
+        *item = (struct item){.id = name, .path = name, .shard = shard};
+    } while (!catalogue->wanted);
+    return code;
+}
+
+uint64_t catalogue_shards(const struct catalogue *catalogue)
+{
+    return (catalogue->items + shard_items(catalogue) - 1) / shard_items(catalogue);
 }
 
 float catalogue_progress(const struct catalogue *catalogue)

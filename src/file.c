@@ -74,8 +74,9 @@ fail:
     return err->code;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t size)
+int file_write_all(int fd, const void *bytes, size_t size)
 {
+    const uint8_t *data = bytes;
     while (size > 0) {
         ssize_t put = write(fd, data, size);
         if (put < 0 && errno == EINTR)
@@ -86,6 +87,22 @@ static int write_all(int fd, const uint8_t *data, size_t size)
         size -= (size_t)put;
     }
     return 0;
+}
+
+int file_sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int reason = errno;
+    bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* some file systems have no such thing */
+    if (fd >= 0) {
+        reason = errno;
+        close(fd);
+    }
+    free(folder);
+    errno = reason;
+    return synced ? 0 : -1;
 }
 
 /* Creates a file beside `path` that is nobody else's: O_EXCL follows no link and takes no file that is there, be it another
@@ -110,7 +127,7 @@ static bool write_special(const char *path, const void *data, size_t size, struc
         return false;
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     err->code = BGD_OK;
-    if (fd < 0 || write_all(fd, data, size))
+    if (fd < 0 || file_write_all(fd, data, size))
         err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
@@ -126,13 +143,13 @@ int file_write(const char *path, const void *data, size_t size, struct bgd_err *
     if (!temporary)
         return err_set(err, BGD_MEMORY, "out of memory");
     int fd = open_temporary(path, temporary, room);
-    bool written = fd >= 0 && write_all(fd, data, size) == 0 && fsync(fd) == 0;
+    bool written = fd >= 0 && file_write_all(fd, data, size) == 0 && fsync(fd) == 0;
     int reason = errno;
     if (fd >= 0 && close(fd) && written) {
         written = false;
         reason = errno;
     }
-    if (written && rename(temporary, path)) {
+    if (written && (rename(temporary, path) || file_sync_folder(path))) {
         written = false;
         reason = errno;
     }

@@ -15,7 +15,13 @@ struct file_buffer {
  * The text does not repeat the path. */
 int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err);
 
-/* Writes path.tmp-PID-N, syncs it and renames it to `path`; after a failure it is gone. BGD_WRITE names the file. Threads may
+/* Writes all of it: goes on after EINTR and short writes. -1 with errno. */
+int file_write_all(int fd, const void *data, size_t size);
+
+/* Syncs the folder that `path` lies in, so that a rename in it outlives a crash. -1 with errno. */
+int file_sync_folder(const char *path);
+
+/* Writes path.tmp-PID-N, syncs it, renames it to `path` and syncs the folder; after a failure it is gone. BGD_WRITE names the file. Threads may
  * write the same path: the last rename wins. A `path` that is a link is replaced, not followed. */
 int file_write(const char *path, const void *data, size_t size, struct bgd_err *err);
 

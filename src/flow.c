@@ -1,12 +1,9 @@
-#include "flow.h"
-
 #include "err.h"
-#include "file.h"
-#include "hash.h"
+#include "flow_ring.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,57 +11,14 @@
 
 #define KEPT_BYTES (64u << 10) /* a larger picture's memory is given back once it is scored: each slot keeps its own */
 
-/* A slot's way round: FREE -(catalogue)-> NAMED -(worker)-> DECODING -> READY -> SCORING -> DONE -(sink)-> FREE.
- * A file that cannot be read or decoded goes from DECODING to DONE. */
-enum state { FREE, NAMED, DECODING, READY, SCORING, DONE };
-
-struct slot {
-    enum state state;
-    char *id;
-    float progress;
-    struct bgd_image image;
-    struct bgd_err err; /* code 0: the result holds */
-    struct bgd_result result;
-    float *mask; /* NULL unless masks are asked for */
-    enum bgd_format format;
-    uint32_t width, height;
-    char hash[HASH_TEXT];
-};
-
-struct flow {
-    const struct flow_options *options;
-    uint8_t *memory; /* KEPT_BYTES for each slot's picture, where the device likes to read it; NULL: the heap is as good */
-    flow_sink sink;
-    void *user;
-    uint32_t batch, lanes; /* of the engine */
-    size_t mask_size;      /* floats of a mask; 0 unless masks are asked for */
-    uint32_t n_slots;
-    struct slot *slots; /* item i travels in slot i % n_slots */
-
-    pthread_mutex_t lock;                    /* guards all below, and the states */
-    pthread_cond_t named, work, done;        /* a slot is free again; there may be a job; a slot is DONE */
-    uint64_t next_in, next_decode, next_out; /* items named, taken by a worker, given to the sink */
-    uint32_t decoding;
-    struct slot **ready; /* a ring of n_slots: those that wait to be scored, in order of decoding */
-    uint32_t ready_at, n_ready;
-    size_t pixel_bytes; /* of the slots that are READY or SCORING */
-    bool *lane_busy;
-    bool closed;        /* no further names */
-    bool ended;         /* because there are none */
-    bool failed;        /* the engine or the sink: everybody leaves */
-    struct bgd_err err; /* the run's first error */
-};
-
 /* What one worker keeps from job to job. */
 struct worker {
     struct flow *flow;
     pthread_t thread;
-    struct file_buffer file;
     struct slot **slots; /* of a batch */
     const struct bgd_image **images;
     struct bgd_result *results;
     float *masks; /* of a batch */
-    double read_seconds, decode_seconds;
 };
 
 static void keep_error(struct flow *flow, const struct bgd_err *err)
@@ -73,12 +27,13 @@ static void keep_error(struct flow *flow, const struct bgd_err *err)
         flow->err = *err;
 }
 
-/* With the lock held: ends the run, and wakes everybody. */
-static void fail(struct flow *flow, const struct bgd_err *err)
+void flow_fail(struct flow *flow, const struct bgd_err *err)
 {
-    keep_error(flow, err);
+    if (err)
+        keep_error(flow, err);
     flow->failed = true;
     pthread_cond_broadcast(&flow->named);
+    pthread_cond_broadcast(&flow->to_read);
     pthread_cond_broadcast(&flow->work);
     pthread_cond_broadcast(&flow->done);
     static const uint64_t one = 1;
@@ -86,31 +41,60 @@ static void fail(struct flow *flow, const struct bgd_err *err)
         return; /* it is full, so it is readable */
 }
 
-/* ---------------------------------------------------------------- jobs */
-
-static double now(void)
+double flow_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int decode_file(const struct flow *flow, struct slot *slot, struct worker *worker)
+void flow_add_file(struct flow *flow, const struct slot *slot)
 {
-    struct file_buffer *file = &worker->file;
-    double start = now();
-    int code = file_read(slot->id, BGD_IMAGE_BYTES_MAX, file, &slot->err);
-    double middle = now();
-    worker->read_seconds += middle - start;
-    if (code)
-        return code;
-    hash_text(file->data, file->size, slot->hash);
+    flow->file_bytes += slot->file.size;
+    flow->report.bytes += slot->file.size;
+}
+
+void flow_drop_file(struct flow *flow, struct slot *slot)
+{
+    bool full = flow->file_bytes > FLOW_FILE_BYTES;
+    flow->file_bytes -= slot->file.size;
+    free(slot->file.data);
+    slot->file = (struct file_buffer){0};
+    if (full) {
+        pthread_cond_broadcast(&flow->to_read);
+        pthread_cond_signal(&flow->named);
+    }
+}
+
+static void follow(struct slot *slot, const struct slot *followee)
+{
+    slot->err = followee->err;
+    slot->result = followee->result;
+    slot->format = followee->format;
+    slot->width = followee->width;
+    slot->height = followee->height;
+    slot->known = true;
+    slot->state = DONE;
+}
+
+void flow_done(struct flow *flow, struct slot *slot)
+{
+    slot->state = DONE;
+    for (uint32_t i = 0; i < flow->n_slots && slot->followed; i++)
+        if (flow->slots[i].state == SAME && flow->slots[i].followee == slot)
+            follow(&flow->slots[i], slot);
+    slot->followed = false;
+    pthread_cond_signal(&flow->done);
+}
+
+/* ---------------------------------------------------------------- jobs */
+
+static int decode_file(const struct flow *flow, struct slot *slot)
+{
     const struct bgd_engine *engine = flow->options->engine;
     uint32_t width = flow->options->exact ? 0 : bgd_engine_width(engine);
     uint32_t height = flow->options->exact ? 0 : bgd_engine_height(engine);
-    code = bgd_image_decode(file->data, file->size, width, height, &slot->image, &slot->err);
-    worker->decode_seconds += now() - middle;
-    return code;
+    return bgd_image_decode(slot->file.data, slot->file.size, width, height, &slot->image, &slot->err);
 }
 
 static size_t image_bytes(const struct bgd_image *image)
@@ -130,35 +114,39 @@ static void renew_image(const struct flow *flow, struct slot *slot)
 }
 
 /* Called, and left, with the lock held; works without it. */
-static void decode_next(struct flow *flow, struct worker *worker)
+static void decode_next(struct flow *flow)
 {
-    struct slot *slot = &flow->slots[flow->next_decode++ % flow->n_slots];
-    assert(slot->state == NAMED);
+    struct slot *slot = fifo_take(&flow->read);
+    assert(slot->state == READ);
     slot->state = DECODING;
     flow->decoding++;
     pthread_mutex_unlock(&flow->lock);
 
+    double start = flow_now();
     slot->err.code = BGD_OK;
-    slot->hash[0] = 0;
-    int code = decode_file(flow, slot, worker);
+    int code = decode_file(flow, slot);
     slot->format = slot->image.format;
     slot->width = slot->image.full_width;
     slot->height = slot->image.full_height;
     if (code && slot->image.capacity > KEPT_BYTES) /* a picture that broke off */
         renew_image(flow, slot);
+    double seconds = flow_now() - start;
 
     pthread_mutex_lock(&flow->lock);
+    flow->report.decode += seconds;
     flow->decoding--;
+    if (!flow->options->files)
+        flow_drop_file(flow, slot);
     if (code == BGD_MEMORY) { /* a shortage of the machine's, not the card's fault: the run is to be tried again */
         err_prefix(&slot->err, "%s: ", slot->id);
-        fail(flow, &slot->err);
+        flow_fail(flow, &slot->err);
         return;
     }
-    slot->state = code ? DONE : READY;
     if (code) {
-        pthread_cond_signal(&flow->done);
+        flow_done(flow, slot);
     } else {
-        flow->ready[(flow->ready_at + flow->n_ready++) % flow->n_slots] = slot;
+        slot->state = READY;
+        fifo_put(&flow->ready, slot);
         flow->pixel_bytes += image_bytes(&slot->image);
     }
     pthread_cond_broadcast(&flow->work); /* a batch may be full, or this may have been the last picture of all */
@@ -166,15 +154,13 @@ static void decode_next(struct flow *flow, struct worker *worker)
 
 static uint32_t take_batch(struct flow *flow, struct worker *worker)
 {
-    uint32_t n = flow->n_ready < flow->batch ? flow->n_ready : flow->batch;
+    uint32_t n = flow->ready.n < flow->batch ? flow->ready.n : flow->batch;
     for (uint32_t i = 0; i < n; i++) {
-        struct slot *slot = flow->ready[(flow->ready_at + i) % flow->n_slots];
+        struct slot *slot = fifo_take(&flow->ready);
         slot->state = SCORING;
         worker->slots[i] = slot;
         worker->images[i] = &slot->image;
     }
-    flow->ready_at = (flow->ready_at + n) % flow->n_slots;
-    flow->n_ready -= n;
     return n;
 }
 
@@ -203,10 +189,9 @@ static void score_batch(struct flow *flow, struct worker *worker, uint32_t lane)
     flow->lane_busy[lane] = false;
     flow->pixel_bytes -= bytes;
     for (uint32_t i = 0; i < n && !code; i++)
-        worker->slots[i]->state = DONE;
+        flow_done(flow, worker->slots[i]);
     if (code)
-        fail(flow, &err);
-    pthread_cond_signal(&flow->done);
+        flow_fail(flow, &err);
     pthread_cond_broadcast(&flow->work);
 }
 
@@ -220,7 +205,7 @@ static uint32_t free_lane(const struct flow *flow)
 
 /*
  * The workers' only rule. A full batch goes first: it frees slots. A batch that is not full goes when waiting would
- * not fill it: when no picture is left to decode for now, or when those that wait take too much memory. Otherwise a
+ * not fill it: when no picture is there to decode for now, or when those that wait take too much memory. Otherwise a
  * picture is decoded, if there is room for it.
  */
 static void *work(void *argument)
@@ -229,14 +214,15 @@ static void *work(void *argument)
     struct flow *flow = worker->flow;
     pthread_mutex_lock(&flow->lock);
     while (!flow->failed) {
-        bool idle = flow->next_decode == flow->next_in && flow->decoding == 0;
+        bool idle = flow->read.n == 0 && flow->decoding == 0;
+        bool over = flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
         bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
         uint32_t lane = free_lane(flow);
-        if (flow->n_ready > 0 && lane < flow->lanes && (flow->n_ready >= flow->batch || idle || crowded))
+        if (flow->ready.n > 0 && lane < flow->lanes && (flow->ready.n >= flow->batch || idle || crowded))
             score_batch(flow, worker, lane);
-        else if (flow->next_decode < flow->next_in && !crowded)
-            decode_next(flow, worker);
-        else if (flow->closed && idle && flow->n_ready == 0)
+        else if (flow->read.n > 0 && !crowded)
+            decode_next(flow);
+        else if (over && idle && flow->ready.n == 0)
             break;
         else
             pthread_cond_wait(&flow->work, &flow->lock);
@@ -247,36 +233,85 @@ static void *work(void *argument)
 
 /* ---------------------------------------------------------------- the two ends */
 
+static void empty_slot(struct flow *flow, struct slot *slot)
+{
+    flow_drop_file(flow, slot);
+    free(slot->id);
+    free(slot->path);
+    free(slot->carried);
+    *slot = (struct slot){.image = slot->image, .mask = slot->mask};
+}
+
+/* A slot with the item in it, state FREE; what it borrows is copied, its data taken over. BGD_MEMORY. */
+static int fill_slot(struct slot *slot, struct item *item, struct bgd_err *err)
+{
+    *slot = (struct slot){
+        .id = strdup(item->id),
+        .path = item->path ? strdup(item->path) : NULL,
+        .carried = item->carried ? strdup(item->carried) : NULL,
+        .shard = item->shard,
+        .size = item->bytes,
+        .mtime = item->mtime,
+        .file = {.data = item->data, .size = item->size, .capacity = item->size},
+        .err.code = (enum bgd_code)item->code,
+    };
+    item->data = NULL;
+    if (item->code)
+        snprintf(slot->err.text, sizeof slot->err.text, "%s", item->detail);
+    bool complete = slot->id && (slot->path || !item->path) && (slot->carried || !item->carried);
+    return complete ? 0 : err_set(err, BGD_MEMORY, "out of memory");
+}
+
+/* Puts what fill_slot has filled into the ring when there is room. False: the run has failed. With the lock held. */
+static bool name_item(struct flow *flow, const struct slot *filled)
+{
+    struct slot *slot = &flow->slots[flow->next_in % flow->n_slots];
+    while ((slot->state != FREE || flow->file_bytes > FLOW_FILE_BYTES) && !flow->failed)
+        pthread_cond_wait(&flow->named, &flow->lock);
+    if (flow->failed)
+        return false;
+    struct bgd_image image = slot->image;
+    float *mask = slot->mask;
+    *slot = *filled;
+    slot->image = image;
+    slot->mask = mask;
+    slot->state = NAMED;
+    flow->next_in++;
+    flow_add_file(flow, slot);
+    pthread_cond_signal(&flow->to_read);
+    return true;
+}
+
+static void free_filled(struct slot *filled)
+{
+    free(filled->file.data);
+    free(filled->id);
+    free(filled->path);
+    free(filled->carried);
+}
+
 /* Names items as long as there are slots. On the caller's thread, which is the one that signals interrupt. */
 static void name_items(struct flow *flow, struct catalogue *catalogue)
 {
     const volatile sig_atomic_t *stop = flow->options->stop;
     struct bgd_err err;
-    const char *name = NULL;
+    struct item item;
     int code = 1;
     while (code > 0 && !(stop && *stop)) {
-        code = catalogue_next(catalogue, &name, &err);
-        char *id = code > 0 ? strdup(name) : NULL;
-        if (code > 0 && !id)
-            code = err_set(&err, BGD_MEMORY, "out of memory");
+        struct slot filled = {0};
+        code = catalogue_next(catalogue, &item, &err);
         if (code <= 0)
             break;
-        float progress = catalogue_progress(catalogue);
+        if (fill_slot(&filled, &item, &err))
+            code = err.code;
+        filled.progress = catalogue_progress(catalogue);
         pthread_mutex_lock(&flow->lock);
-        struct slot *slot = &flow->slots[flow->next_in % flow->n_slots];
-        while (slot->state != FREE && !flow->failed)
-            pthread_cond_wait(&flow->named, &flow->lock);
-        code = flow->failed ? 0 : code;
-        if (code > 0) {
-            slot->id = id;
-            slot->progress = progress;
-            slot->state = NAMED;
-            flow->next_in++;
-            pthread_cond_signal(&flow->work);
-        } else {
-            free(id);
-        }
+        bool named = code > 0 && name_item(flow, &filled);
         pthread_mutex_unlock(&flow->lock);
+        if (!named) {
+            free_filled(&filled);
+            code = code > 0 ? 0 : code;
+        }
     }
     bool stopped = stop && *stop;
     pthread_mutex_lock(&flow->lock);
@@ -284,34 +319,70 @@ static void name_items(struct flow *flow, struct catalogue *catalogue)
     flow->ended = code == 0 && !stopped && !flow->failed;
     if (code < 0 && !stopped) /* what was named has its rows yet */
         keep_error(flow, &err);
-    while (stopped && flow->next_in > flow->next_decode) { /* what no worker has begun is taken back */
-        struct slot *slot = &flow->slots[--flow->next_in % flow->n_slots];
-        free(slot->id);
-        slot->id = NULL;
-        slot->state = FREE;
-    }
+    while (stopped && flow->next_in > flow->next_read) /* what no reader has begun is taken back */
+        empty_slot(flow, &flow->slots[--flow->next_in % flow->n_slots]);
+    pthread_cond_broadcast(&flow->to_read);
     pthread_cond_broadcast(&flow->work);
     pthread_cond_broadcast(&flow->done);
     pthread_mutex_unlock(&flow->lock);
 }
 
-static int give_row(struct flow *flow, const struct slot *slot, uint64_t index, bool more, struct bgd_err *err)
+static int give_row(struct flow *flow, const struct slot *slot, const struct flow_report *so_far, uint64_t index, bool more,
+                    struct bgd_err *err)
 {
+    char hash[HASH_TEXT] = "";
+    if (slot->hashed)
+        hash_print(slot->digest, hash);
     const struct flow_row row = {
         .index = index,
         .id = slot->id,
+        .path = slot->path,
+        .carried = slot->carried,
+        .shard = slot->shard,
         .code = slot->err.code,
         .detail = slot->err.code ? slot->err.text : "",
         .result = slot->result,
         .format = slot->format,
         .width = slot->width,
         .height = slot->height,
-        .hash = slot->hash,
+        .known = slot->known,
+        .hash = hash,
+        .file = slot->file.data,
+        .file_size = slot->file.size,
         .mask = slot->err.code ? NULL : slot->mask,
         .progress = slot->progress,
+        .so_far = *so_far,
         .more = more,
     };
     return flow->sink(flow->user, &row, err);
+}
+
+/* A file that changed a moment ago may change again within the same tick of its clock, unseen: its time proves nothing yet. */
+#define SETTLED_NS (2ll * 1000000000)
+
+static bool is_settled(int64_t mtime)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - mtime > SETTLED_NS;
+}
+
+/* Tells the ledger what was found out of the slot's bytes, before another slot can look for it there. */
+static int keep_result(const struct flow *flow, const struct slot *slot, struct bgd_err *err)
+{
+    struct ledger *ledger = flow->options->ledger;
+    if (!ledger || !slot->hashed)
+        return 0;
+    if (slot->keep_stamp && is_settled(slot->mtime) &&
+        ledger_keep_file(ledger, slot->path, slot->size, slot->mtime, slot->digest, err))
+        return err->code;
+    if (slot->known)
+        return 0;
+    struct ledger_entry entry = {
+        .code = slot->err.code, .result = slot->result, .format = slot->format, .width = slot->width, .height = slot->height};
+    if (entry.code)
+        memcpy(entry.detail, slot->err.text, sizeof entry.detail);
+    return ledger_keep(ledger, slot->digest, &entry, err);
 }
 
 /* Hands out the rows in order. After the engine's failure those that are done still go out, up to the first gap. */
@@ -329,16 +400,18 @@ static void *drain(void *argument)
         }
         bool more = flow->slots[(flow->next_out + 1) % flow->n_slots].state == DONE;
         uint64_t index = flow->next_out;
+        struct flow_report so_far = flow->report;
+        so_far.waiting = flow->read.n + flow->ready.n;
         pthread_mutex_unlock(&flow->lock);
         struct bgd_err err;
-        int code = give_row(flow, slot, index, more, &err);
+        int code = keep_result(flow, slot, &err);
+        if (!code)
+            code = give_row(flow, slot, &so_far, index, more, &err);
         pthread_mutex_lock(&flow->lock);
-        free(slot->id);
-        slot->id = NULL;
-        slot->state = FREE;
+        empty_slot(flow, slot);
         flow->next_out++;
         if (code) {
-            fail(flow, &err);
+            flow_fail(flow, &err);
             break;
         }
         pthread_cond_signal(&flow->named);
@@ -359,25 +432,31 @@ uint32_t flow_processors(void)
 static void destroy(struct flow *flow, struct worker *workers, uint32_t n_workers)
 {
     for (uint32_t i = 0; workers && i < n_workers; i++) {
-        free(workers[i].file.data);
         free(workers[i].slots);
         free(workers[i].images);
         free(workers[i].results);
         free(workers[i].masks);
     }
     for (uint32_t i = 0; flow->slots && i < flow->n_slots; i++) {
+        empty_slot(flow, &flow->slots[i]);
         bgd_image_free(&flow->slots[i].image);
-        free(flow->slots[i].id);
         free(flow->slots[i].mask);
     }
     free(workers);
     free(flow->slots);
-    free(flow->ready);
+    free(flow->read.slots);
+    free(flow->ready.slots);
     free(flow->lane_busy);
     pthread_mutex_destroy(&flow->lock);
     pthread_cond_destroy(&flow->named);
+    pthread_cond_destroy(&flow->to_read);
     pthread_cond_destroy(&flow->work);
     pthread_cond_destroy(&flow->done);
+}
+
+static uint32_t count_readers(const struct flow_options *options)
+{
+    return options->readers ? options->readers : FLOW_READERS;
 }
 
 static int create(struct flow *flow, struct worker **out, uint32_t n_workers, struct bgd_err *err)
@@ -387,13 +466,14 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
     flow->lanes = bgd_engine_lanes(engine);
     if (flow->options->masks)
         flow->mask_size = (size_t)bgd_engine_mask_width(engine) * bgd_engine_mask_height(engine);
-    /* Every lane and one more with a full batch and another behind it, and what the workers hold. */
-    flow->n_slots = 2 * flow->batch * (flow->lanes + 1) + 4 * n_workers;
+    /* Every lane and one more with a full batch and another behind it, and what workers and readers hold. */
+    flow->n_slots = 2 * flow->batch * (flow->lanes + 1) + 4 * n_workers + 2 * count_readers(flow->options);
     flow->slots = calloc(flow->n_slots, sizeof *flow->slots);
-    flow->ready = calloc(flow->n_slots, sizeof *flow->ready);
+    flow->read = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
+    flow->ready = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
     flow->lane_busy = calloc(flow->lanes, sizeof *flow->lane_busy);
     struct worker *workers = *out = calloc(n_workers, sizeof *workers);
-    bool complete = flow->slots && flow->ready && flow->lane_busy && workers;
+    bool complete = flow->slots && flow->read.slots && flow->ready.slots && flow->lane_busy && workers;
     flow->memory = complete ? bgd_engine_memory(flow->options->engine, (size_t)flow->n_slots * KEPT_BYTES) : NULL;
     for (uint32_t i = 0; complete && i < flow->n_slots; i++)
         renew_image(flow, &flow->slots[i]);
@@ -411,56 +491,78 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
     return complete ? 0 : err_set(err, BGD_MEMORY, "out of memory for %u slots", flow->n_slots);
 }
 
-/* Starts the threads with all signals blocked: they reach the caller's thread, whose reads they end. */
-static uint32_t start(struct flow *flow, struct worker *workers, uint32_t n_workers, pthread_t *drainer, bool *draining)
+/* The threads of a run. */
+struct crew {
+    struct worker *workers;
+    pthread_t *readers, drainer;
+    uint32_t n_workers, n_readers; /* that run */
+    bool drains;
+};
+
+/* Starts the threads with all signals blocked: they reach the caller's thread, whose reads they end. Fewer than asked for do the
+ * work; false: there are not enough for any. */
+static bool start(struct flow *flow, struct crew *crew, uint32_t workers, uint32_t readers)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    uint32_t started = 0;
-    *draining = pthread_create(drainer, NULL, drain, flow) == 0;
-    while (*draining && started < n_workers && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
-        started++;
+    crew->drains = pthread_create(&crew->drainer, NULL, drain, flow) == 0;
+    while (crew->n_workers < workers &&
+           pthread_create(&crew->workers[crew->n_workers].thread, NULL, work, &crew->workers[crew->n_workers]) == 0)
+        crew->n_workers++;
+    while (crew->n_readers < readers && pthread_create(&crew->readers[crew->n_readers], NULL, flow_read_items, flow) == 0)
+        crew->n_readers++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
+    return crew->drains && crew->n_workers > 0 && crew->n_readers > 0;
+}
+
+static void join(const struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->n_readers; i++)
+        pthread_join(crew->readers[i], NULL);
+    for (uint32_t i = 0; i < crew->n_workers; i++)
+        pthread_join(crew->workers[i].thread, NULL);
+    if (crew->drains)
+        pthread_join(crew->drainer, NULL);
+}
+
+static void run(struct flow *flow, struct crew *crew, uint32_t n_workers, struct catalogue *catalogue)
+{
+    if (start(flow, crew, n_workers, count_readers(flow->options))) {
+        name_items(flow, catalogue);
+    } else {
+        struct bgd_err err;
+        pthread_mutex_lock(&flow->lock);
+        err_set(&err, BGD_MEMORY, "no thread could be started");
+        flow_fail(flow, &err);
+        pthread_mutex_unlock(&flow->lock);
+    }
+    join(crew);
 }
 
 int flow_run(const struct flow_options *options, struct catalogue *catalogue, flow_sink sink, void *user,
              struct flow_report *report, struct bgd_err *err)
 {
     struct flow flow = {.options = options, .sink = sink, .user = user};
-    struct worker *workers = NULL;
+    struct crew crew = {.readers = calloc(count_readers(options), sizeof *crew.readers)};
     uint32_t n_workers = options->threads ? options->threads : flow_processors();
     pthread_mutex_init(&flow.lock, NULL);
     pthread_cond_init(&flow.named, NULL);
+    pthread_cond_init(&flow.to_read, NULL);
     pthread_cond_init(&flow.work, NULL);
     pthread_cond_init(&flow.done, NULL);
-    int code = create(&flow, &workers, n_workers, err);
+    int code = create(&flow, &crew.workers, n_workers, err);
+    if (!code && !crew.readers)
+        code = err_set(err, BGD_MEMORY, "out of memory");
     if (!code) {
-        pthread_t drainer;
-        bool draining;
-        uint32_t started = start(&flow, workers, n_workers, &drainer, &draining);
-        if (started > 0) {
-            name_items(&flow, catalogue);
-        } else { /* fewer workers than asked for do the work, none cannot */
-            pthread_mutex_lock(&flow.lock);
-            err_set(err, BGD_MEMORY, "no thread could be started");
-            fail(&flow, err);
-            pthread_mutex_unlock(&flow.lock);
-        }
-        for (uint32_t i = 0; i < started; i++)
-            pthread_join(workers[i].thread, NULL);
-        if (draining)
-            pthread_join(drainer, NULL);
+        run(&flow, &crew, n_workers, catalogue);
         if ((code = flow.err.code))
             *err = flow.err;
     }
+    flow.report.ended = flow.ended && !code;
     if (report)
-        *report = (struct flow_report){.ended = flow.ended && !code};
-    for (uint32_t i = 0; report && workers && i < n_workers; i++) {
-        report->read += workers[i].read_seconds;
-        report->decode += workers[i].decode_seconds;
-    }
-    destroy(&flow, workers, n_workers);
+        *report = flow.report;
+    destroy(&flow, crew.workers, n_workers);
+    free(crew.readers);
     return code;
 }

@@ -1,33 +1,23 @@
 #include "results.h"
 
 #include "err.h"
+#include "output.h"
 #include "utf8.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct results {
     struct results_options options;
-    FILE *file;
-    char *part; /* PATH.part; NULL if the rows go straight to their place */
+    struct output *output;
     struct results_counts counts;
 };
 
-static int write_failed(const struct results *results, struct bgd_err *err)
-{
-    return err_set(err, BGD_WRITE, "%s: %s", results_place(results), strerror(errno));
-}
-
 const char *results_place(const struct results *results)
 {
-    return results->part ? results->part : results->options.path ? results->options.path : "standard output";
+    return output_place(results->output);
 }
 
 const struct results_counts *results_counts(const struct results *results)
@@ -36,49 +26,16 @@ const struct results_counts *results_counts(const struct results *results)
 }
 
 static const char csv_header[] = "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,evidence,"
-                                 "width,height,format,hash,model,error_code,error_detail\r\n";
+                                 "width,height,format,hash,model,carried,error_code,error_detail\r\n";
 
 static bool write_head(const struct results *results)
 {
+    FILE *file = output_stream(results->output);
     if (results->options.form == RESULTS_CSV)
-        return fputs(csv_header, results->file) >= 0;
+        return fputs(csv_header, file) >= 0;
     if (results->options.form == RESULTS_TABLE)
-        return fprintf(results->file, "%-9s  %5s  %-44s  %s\n", "verdict", "score", "reasons", "card") > 0;
+        return fprintf(file, "%-9s  %5s  %-44s  %s\n", "verdict", "score", "reasons", "card") > 0;
     return true;
-}
-
-/* Neither follows a link that somebody has put at PATH.part, nor waits for a FIFO's reader there, nor shares it. */
-static int open_part(struct results *results, struct bgd_err *err)
-{
-    int fd = open(results->part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-    struct stat st;
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-        err_set(err, BGD_ARGUMENT, "%s: there is something that is no file", results->part);
-    else if (flock(fd, LOCK_EX | LOCK_NB))
-        err_set(err, BGD_WRITE, "%s: another run is writing it", results->part);
-    else if (ftruncate(fd, 0) == 0)
-        return fd;
-    else
-        write_failed(results, err);
-    close(fd);
-    return -1;
-}
-
-static int open_file(struct results *results, struct bgd_err *err)
-{
-    err->code = BGD_OK;
-    int fd = results->part ? open_part(results, err) : open(results->options.path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && (results->file = fdopen(fd, "w")))
-        return 0;
-    if (err->code)
-        return err->code;
-    bool ours = errno == ENOENT || errno == ENOTDIR || errno == EISDIR || errno == EACCES || errno == EROFS || errno == ELOOP;
-    err_set(err, ours ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", results_place(results), strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return err->code;
 }
 
 int results_open(const struct results_options *options, struct results **out, struct bgd_err *err)
@@ -88,52 +45,33 @@ int results_open(const struct results_options *options, struct results **out, st
     if (!results)
         return err_set(err, BGD_MEMORY, "out of memory");
     results->options = *options;
-    struct stat st;
-    bool exists = options->path && stat(options->path, &st) == 0;
-    bool in_part = options->path && (!exists || S_ISREG(st.st_mode));
-    if (exists && S_ISDIR(st.st_mode)) {
-        err_set(err, BGD_ARGUMENT, "%s: a folder, expected a file to write", options->path);
-        goto fail;
-    }
-    if (in_part && asprintf(&results->part, "%s.part", options->path) < 0) {
-        results->part = NULL;
-        err_set(err, BGD_MEMORY, "out of memory");
-        goto fail;
-    }
-    if (options->path ? open_file(results, err) : (results->file = stdout, 0))
-        goto fail;
-    if (!write_head(results)) {
-        write_failed(results, err);
-        goto fail;
+    if (output_open(options->path, &results->output, err) || (!write_head(results) && output_failed(results->output, err))) {
+        results_close(results);
+        return err->code;
     }
     *out = results;
     return 0;
-fail:
-    results_close(results);
-    return err->code;
 }
 
 void results_close(struct results *results)
 {
     if (!results)
         return;
-    if (results->file && results->file != stdout)
-        fclose(results->file);
-    free(results->part);
+    output_close(results->output);
     free(results);
 }
 
-int results_finish(struct results *results, bool complete, struct bgd_err *err)
+int results_seal(struct results *results, char hash[HASH_TEXT], struct bgd_err *err)
 {
-    if (fflush(results->file) || ferror(results->file))
-        return write_failed(results, err);
+    if (output_seal(results->output, hash, err))
+        return err->code;
     results->counts.safe = results->counts.rows;
-    if (!results->part)
-        return 0;
-    /* A rename that survives a crash where the rows do not would look like a complete file. */
-    if (complete && (fsync(fileno(results->file)) || rename(results->part, results->options.path)))
-        return write_failed(results, err);
     return 0;
+}
+
+int results_publish(struct results *results, struct bgd_err *err)
+{
+    return output_publish(results->output, err);
 }
 
 /* ---------------------------------------------------------------- text */
@@ -205,7 +143,7 @@ static void put_csv_evidence(FILE *file, const struct bgd_result *result)
 
 static void put_jsonl(const struct results *results, const struct flow_row *row)
 {
-    FILE *file = results->file;
+    FILE *file = output_stream(results->output);
     fputs("{\"id\":", file);
     put_json(file, row->id);
     fprintf(file, ",\"status\":\"%s\"", row->code ? "error" : "ok");
@@ -225,6 +163,8 @@ static void put_jsonl(const struct results *results, const struct flow_row *row)
     if (*row->hash)
         fprintf(file, ",\"hash\":\"%s\"", row->hash);
     fprintf(file, ",\"model\":\"%s\"", results->options.model_hash);
+    if (row->carried)
+        fprintf(file, ",\"carried\":%s", row->carried);
     if (row->code) {
         fprintf(file, ",\"error\":{\"code\":\"%s\",\"detail\":", bgd_code_name(row->code));
         put_json(file, row->detail);
@@ -235,10 +175,12 @@ static void put_jsonl(const struct results *results, const struct flow_row *row)
 
 static void put_csv_row(const struct results *results, const struct flow_row *row)
 {
-    FILE *file = results->file;
+    FILE *file = output_stream(results->output);
     put_csv(file, row->id);
     if (row->code) {
-        fprintf(file, ",error,,,,,,,,,,,,%s,%s,%s,", row->hash, results->options.model_hash, bgd_code_name(row->code));
+        fprintf(file, ",error,,,,,,,,,,,,%s,%s,", row->hash, results->options.model_hash);
+        put_csv(file, row->carried ? row->carried : "");
+        fprintf(file, ",%s,", bgd_code_name(row->code));
         put_csv(file, row->detail);
         fputs("\r\n", file);
         return;
@@ -251,8 +193,10 @@ static void put_csv_row(const struct results *results, const struct flow_row *ro
     }
     putc(',', file);
     put_csv_evidence(file, &row->result);
-    fprintf(file, ",%u,%u,%s,%s,%s,,\r\n", row->width, row->height, bgd_format_name(row->format), row->hash,
+    fprintf(file, ",%u,%u,%s,%s,%s,", row->width, row->height, bgd_format_name(row->format), row->hash,
             results->options.model_hash);
+    put_csv(file, row->carried ? row->carried : "");
+    fputs(",,\r\n", file);
 }
 
 #define REASONS_TEXT 128
@@ -283,7 +227,7 @@ static void put_table_row(const struct results *results, const struct flow_row *
     char reasons[REASONS_TEXT] = "";
     static const char *const colours[] = {[BGD_CLEAN] = "\033[32m", [BGD_REVIEW] = "\033[36m", [BGD_DEFECTIVE] = "\033[31m"};
     const char *colour = row->code ? "\033[33m" : colours[row->result.verdict];
-    FILE *file = results->file;
+    FILE *file = output_stream(results->output);
     if (results->options.colour)
         fputs(colour, file);
     fprintf(file, "%-9s", row->code ? "error" : verdict(row));
@@ -302,11 +246,13 @@ static void put_table_row(const struct results *results, const struct flow_row *
     putc('\n', file);
 }
 
-static void count(struct results_counts *counts, const struct flow_row *row)
+void results_count(struct results_counts *counts, const struct flow_row *row)
 {
     counts->rows++;
+    counts->known += row->known;
     if (row->code) {
         counts->errors++;
+        counts->codes[-row->code]++;
         return;
     }
     counts->verdicts[row->result.verdict]++;
@@ -317,7 +263,7 @@ static void count(struct results_counts *counts, const struct flow_row *row)
 int results_add(void *user, const struct flow_row *row, struct bgd_err *err)
 {
     struct results *results = user;
-    count(&results->counts, row);
+    results_count(&results->counts, row);
     if (results->options.form == RESULTS_JSONL)
         put_jsonl(results, row);
     else if (results->options.form == RESULTS_CSV)
@@ -325,8 +271,9 @@ int results_add(void *user, const struct flow_row *row, struct bgd_err *err)
     else
         put_table_row(results, row);
     /* Whoever reads a pipe gets each row as soon as there is nothing more to send with it. */
-    if ((!row->more && fflush(results->file)) || ferror(results->file))
-        return write_failed(results, err);
+    FILE *file = output_stream(results->output);
+    if ((!row->more && fflush(file)) || ferror(file))
+        return output_failed(results->output, err);
     if (!row->more)
         results->counts.safe = results->counts.rows;
     return 0;

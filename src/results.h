@@ -11,9 +11,11 @@
  *   "width", "height", "format" of the picture                                                 (these seven: if ok)
  *   "hash"    XXH3-128 of the file's bytes; absent if it could not be read
  *   "model"   the pipeline's hash (bgd_pipeline_hash); a classifier's own, as `inspect` shows it, if it stands alone
+ *   "carried" what the card's source says of it: members of a manifest's line, or the fields beside a picture in a tar, as an object
+ *             keyed by extension; absent if there are none
  *   "error"   {"code": bgd_code_name, "detail": one line}                                        (if error)
  * CSV has a header and the same fields as columns: id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,
- * evidence,width,height,format,hash,model,error_code,error_detail (RFC 4180; bytes of a name as they are); evidence is
+ * evidence,width,height,format,hash,model,carried,error_code,error_detail (RFC 4180; bytes of a name as they are; carried as JSON); evidence is
  * "text 0.1000 0.2000 0.3000 0.4000; cropped ...": reasons and boxes, without shares and sides.
  * Probabilities have 6 decimals, boxes and shares 4. There are no timings: the same bytes, model and settings give the same row.
  */
@@ -21,6 +23,7 @@
 #define BGD_RESULTS_H
 
 #include "flow.h"
+#include "hash.h"
 
 enum results_form { RESULTS_JSONL, RESULTS_CSV, RESULTS_TABLE };
 
@@ -33,29 +36,31 @@ struct results_options {
 
 struct results_counts {
     uint64_t rows, verdicts[BGD_VERDICTS], errors;
+    uint64_t codes[BGD_CODES];     /* errors by -code */
+    uint64_t known;                /* rows whose result was not computed, but known from the ledger or from the same picture */
     uint64_t reasons[BGD_REASONS]; /* rows for which the reason holds */
     uint64_t safe;                 /* rows that have left the program's buffer: those that stand if the run ends here */
 };
 
+/* Counts the row. */
+void results_count(struct results_counts *counts, const struct flow_row *row);
+
 struct results;
 
-/*
- * Rows for `path` go to PATH.part, which results_finish renames: a file called `path` is always complete. PATH.part is locked
- * meanwhile: a second run with the same output is refused. What is no regular file (/dev/null, a pipe) is written as it is.
- * BGD_ARGUMENT: `path` is a folder, or in none, or may not be written; BGD_WRITE: everything else. Both name the file.
- */
+/* Opens output.h's file for the rows. */
 int results_open(const struct results_options *options, struct results **results, struct bgd_err *err);
 
 /* A flow_sink with the results as its user. BGD_WRITE: disk full, closed pipe. */
 int results_add(void *results, const struct flow_row *row, struct bgd_err *err);
 
-/* Flushes, syncs and, if `complete`, renames. Call it once; results_close then frees. */
-int results_finish(struct results *results, bool complete, struct bgd_err *err);
+/* As output_seal and output_publish: no more rows follow; the file gets its name. */
+int results_seal(struct results *results, char hash[HASH_TEXT], struct bgd_err *err);
+int results_publish(struct results *results, struct bgd_err *err);
 void results_close(struct results *results);
 
 const struct results_counts *results_counts(const struct results *results);
 
-/* Where the rows stand while the run is not complete: "PATH.part", PATH itself, or "standard output". */
+/* As output_place. */
 const char *results_place(const struct results *results);
 
 #endif

@@ -67,7 +67,8 @@ static char *rows_of(const struct bench *b, const char *list, struct settings s)
     const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = "test"};
     cr_assert_eq(results_open(&options, &results, &err), 0, "%s", err.text);
     cr_assert_eq(run_into(b, list, s, results_add, results, NULL, &err), 0, "%s", err.text);
-    cr_assert_eq(results_finish(results, true, &err), 0);
+    cr_assert_eq(results_seal(results, NULL, &err), 0);
+    cr_assert_eq(results_publish(results, &err), 0);
     results_close(results);
     return scratch_read("rows", NULL);
 }

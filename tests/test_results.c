@@ -31,7 +31,8 @@ static char *written(enum results_form form, const struct flow_row *rows, size_t
     cr_assert_eq(results_open(&options, &results, &err), 0, "%s", err.text);
     for (size_t i = 0; i < n; i++)
         cr_assert_eq(results_add(results, &rows[i], &err), 0, "%s", err.text);
-    cr_assert_eq(results_finish(results, true, &err), 0, "%s", err.text);
+    cr_assert_eq(results_seal(results, NULL, &err), 0, "%s", err.text);
+    cr_assert_eq(results_publish(results, &err), 0, "%s", err.text);
     results_close(results);
     return scratch_read("rows", NULL);
 }
@@ -53,6 +54,25 @@ Test(results, writes_the_contract_as_json_lines)
     expect_text(RESULTS_JSONL, &bad,
                 "{\"id\":\"b.jpg\",\"status\":\"error\",\"hash\":\"00ff\",\"model\":\"beef\",\"error\":{\"code\":\"damaged\","
                 "\"detail\":\"jpeg: the data ends, \\\"early\\\"\"}}\n");
+    scratch_leave(folder);
+}
+
+Test(results, carries_what_the_source_says_of_a_card)
+{
+    char *folder = scratch_enter();
+    struct flow_row row = good;
+    row.carried = "{\"group\":\"beauty\"}";
+    char *text = written(RESULTS_JSONL, &row, 1);
+    cr_expect(strstr(text, "\"model\":\"beef\",\"carried\":{\"group\":\"beauty\"}}\n"), "%s", text);
+    free(text);
+    text = written(RESULTS_CSV, &row, 1);
+    cr_expect(strstr(text, ",beef,\"{\"\"group\"\":\"\"beauty\"\"}\",,\r\n"), "%s", text);
+    free(text);
+    row = bad;
+    row.carried = "{\"n\":1}";
+    text = written(RESULTS_JSONL, &row, 1);
+    cr_expect(strstr(text, "\"model\":\"beef\",\"carried\":{\"n\":1},\"error\":{"), "%s", text);
+    free(text);
     scratch_leave(folder);
 }
 
@@ -80,10 +100,10 @@ Test(results, writes_the_same_as_csv)
     char *text = written(RESULTS_CSV, rows, 2);
     cr_expect_str_eq(
         text, "id,status,verdict,score,text,not_white,extra_objects,cropped,duplicates,evidence,width,height,format,hash,"
-              "model,error_code,error_detail\r\n"
+              "model,carried,error_code,error_detail\r\n"
               "shop/a.jpg,ok,defective,0.987654,0.750000,0.250000,,0.000000,1.000000,,900,1200,jpeg,"
-              "0123456789abcdef0123456789abcdef,beef,,\r\n"
-              "b.jpg,error,,,,,,,,,,,,00ff,beef,damaged,\"jpeg: the data ends, \"\"early\"\"\"\r\n");
+              "0123456789abcdef0123456789abcdef,beef,,,\r\n"
+              "b.jpg,error,,,,,,,,,,,,00ff,beef,,damaged,\"jpeg: the data ends, \"\"early\"\"\"\r\n");
     free(text);
     scratch_leave(folder);
 }
@@ -156,13 +176,13 @@ Test(results, counts_what_it_wrote)
     const struct results_options options = {.path = "rows", .form = RESULTS_JSONL, .model_hash = ""};
     struct results *results;
     struct bgd_err err;
-    struct flow_row missing = {.id = "x", .code = BGD_MISSING, .detail = "", .hash = ""};
+    struct flow_row missing = {.id = "x", .code = BGD_MISSING, .known = true, .detail = "", .hash = ""};
     cr_assert_eq(results_open(&options, &results, &err), 0);
     results_add(results, &good, &err), results_add(results, &bad, &err), results_add(results, &missing, &err);
     const struct results_counts *c = results_counts(results);
     cr_expect(c->rows == 3 && c->verdicts[BGD_DEFECTIVE] == 1 && c->verdicts[BGD_CLEAN] == 0 && c->errors == 2);
     cr_expect(c->reasons[BGD_TEXT] == 1 && c->reasons[BGD_EXTRA_OBJECTS] == 0 && c->reasons[BGD_DUPLICATES] == 1);
-    results_finish(results, true, &err);
+    cr_expect(c->codes[-BGD_DAMAGED] == 1 && c->codes[-BGD_MISSING] == 1 && c->codes[-BGD_LIMIT] == 0 && c->known == 1);
     results_close(results);
     scratch_leave(folder);
 }
@@ -177,7 +197,7 @@ Test(results, names_a_file_only_when_it_is_complete)
     cr_assert_eq(results_open(&options, &results, &err), 0);
     results_add(results, &good, &err);
     cr_expect_str_eq(results_place(results), "rows.part");
-    cr_assert_eq(results_finish(results, false, &err), 0);
+    cr_assert_eq(results_seal(results, NULL, &err), 0);
     results_close(results);
     char *old = scratch_read("rows", NULL), *part = scratch_read("rows.part", NULL);
     cr_expect_str_eq(old, "of yesterday");
@@ -219,7 +239,8 @@ Test(results, refuses_a_second_run_with_the_same_output)
     cr_expect_eq(results_open(&options, &second, &err), BGD_WRITE);
     cr_expect(strstr(err.text, "rows.part: another run"), "%s", err.text);
     results_add(first, &good, &err);
-    cr_assert_eq(results_finish(first, true, &err), 0);
+    cr_assert_eq(results_seal(first, NULL, &err), 0);
+    cr_assert_eq(results_publish(first, &err), 0);
     results_close(first);
     char *rows = scratch_read("rows", NULL);
     cr_expect(strstr(rows, "shop/a.jpg"), "the first run's rows are gone");

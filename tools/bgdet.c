@@ -20,6 +20,8 @@ static const struct {
     {"score", tool_score, "judge the background of product cards"},
     {"show", tool_show, "draw why cards were judged so"},
     {"eval", tool_eval, "say how right verdicts are on labelled cards, and calibrate a model"},
+    {"verify", tool_verify, "prove the folder of a sharded run"},
+    {"merge", tool_merge, "join the rows of a sharded run"},
     {"convert", tool_convert, "turn a PyTorch checkpoint into a model file"},
     {"inspect", tool_inspect, "show what a model file holds"},
     {"infer", tool_infer, "run raw tensors (.npy) through a model file"},

@@ -238,7 +238,8 @@ static int run_paths(struct eval *eval, char *const *paths, size_t n, bool masks
     struct catalogue *catalogue;
     if (catalogue_open(&names, &catalogue, err))
         return err->code;
-    int code = session_run(&eval->session, catalogue, masks, true, sink, eval, err);
+    const struct flow_options wants = {.masks = masks};
+    int code = session_run(&eval->session, catalogue, &wants, true, sink, eval, err);
     catalogue_close(catalogue);
     return code;
 }
@@ -266,8 +267,8 @@ static int on_mistake(void *user, const struct flow_row *row, struct bgd_err *er
     if (row->code)
         return 0;
     if (row->mask && pictures_mask(&eval->session, row->mask, &mistake->mask))
-        pictures_judged(&eval->pictures, &eval->session, row->id, row->mask, &mistake->judged);
-    if (pictures_decode(&eval->pictures, row->id, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT))
+        pictures_judged(&eval->pictures, &eval->session, row, &mistake->judged);
+    if (pictures_decode(&eval->pictures, row, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT))
         take_image(&eval->pictures.image, &mistake->image);
     return 0;
 }

@@ -12,10 +12,12 @@ void pictures_free(struct pictures *pictures)
     *pictures = (struct pictures){0};
 }
 
-bool pictures_decode(struct pictures *pictures, const char *path, uint32_t width, uint32_t height)
+bool pictures_decode(struct pictures *pictures, const struct flow_row *row, uint32_t width, uint32_t height)
 {
     struct bgd_err ignored;
-    return file_read(path, BGD_IMAGE_BYTES_MAX, &pictures->file, &ignored) == 0 &&
+    if (row->file)
+        return bgd_image_decode(row->file, row->file_size, width, height, &pictures->image, &ignored) == 0;
+    return row->path && file_read(row->path, BGD_IMAGE_BYTES_MAX, &pictures->file, &ignored) == 0 &&
            bgd_image_decode(pictures->file.data, pictures->file.size, width, height, &pictures->image, &ignored) == 0;
 }
 
@@ -30,7 +32,7 @@ bool pictures_mask(const struct session *session, const float *mask, struct bgd_
     return true;
 }
 
-bool pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
+bool pictures_judged(struct pictures *pictures, const struct session *session, const struct flow_row *row,
                      struct bgd_image *out)
 {
     struct feed_spec spec = session->pipeline->classifier->meta.input;
@@ -42,12 +44,12 @@ bool pictures_judged(struct pictures *pictures, const struct session *session, c
         spec.std[c] = 1;
     }
     spec.channels = 3;
-    const struct feed_mask cut = {mask, bgd_engine_mask_width(session->engine), bgd_engine_mask_height(session->engine),
+    const struct feed_mask cut = {row->mask, bgd_engine_mask_width(session->engine), bgd_engine_mask_height(session->engine),
                                   session->pipeline->threshold};
     uint32_t width = session->settings.exact ? 0 : bgd_engine_width(session->engine);
     uint32_t height = session->settings.exact ? 0 : bgd_engine_height(session->engine);
     *out = (struct bgd_image){.rgb = malloc(plane * 3), .width = spec.width, .height = spec.height};
-    bool made = chw && out->rgb && pictures_decode(pictures, path, width, height) &&
+    bool made = chw && out->rgb && pictures_decode(pictures, row, width, height) &&
                 feed_image(&pictures->image, &cut, &spec, &pictures->scratch, chw, &ignored) == 0;
     for (size_t i = 0; i < plane * 3 && made; i++)
         out->rgb[i] = (uint8_t)(fminf(fmaxf(chw[i % 3 * plane + i / 3], 0), 1) * 255 + 0.5f);

@@ -15,16 +15,16 @@ struct pictures {
 
 void pictures_free(struct pictures *pictures);
 
-/* The card anew, at no less than width x height, at its own shape: scores must not depend on what is shown. False where the file
+/* The row's card anew, from its bytes if it carries them, else from its file, at no less than width x height, at its own shape: scores must not depend on what is shown. False where the file
  * has gone or changed into none. */
-bool pictures_decode(struct pictures *pictures, const char *path, uint32_t width, uint32_t height);
+bool pictures_decode(struct pictures *pictures, const struct flow_row *row, uint32_t width, uint32_t height);
 
 /* A mask of the session's engine as grey RGB of its own size. `out` is to be freed; false, and no picture, without memory. */
 bool pictures_mask(const struct session *session, const float *mask, struct bgd_image *out);
 
-/* What the classifier saw of the card, its normalisation undone; four channels are shown on the fill colour, too. `out` is to be
+/* What the classifier saw of the row's card, which has a mask, its normalisation undone; four channels are shown on the fill colour, too. `out` is to be
  * freed; false, and no picture, where the file has gone. Changes pictures->image. */
-bool pictures_judged(struct pictures *pictures, const struct session *session, const char *path, const float *mask,
+bool pictures_judged(struct pictures *pictures, const struct session *session, const struct flow_row *row,
                      struct bgd_image *out);
 
 #endif

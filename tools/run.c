@@ -1,9 +1,9 @@
 #include "run.h"
 
 #include "err.h"
-#include "mask.h"
+#include "identity.h"
+#include "maskfile.h"
 #include "pictures.h"
-#include "pngfile.h"
 #include "sheet.h"
 #include "tools.h"
 
@@ -32,9 +32,12 @@ struct run {
     struct run_settings *settings;
     struct session session;
     struct catalogue *catalogue;
-    struct results *results;
-    struct sheet *sheet; /* NULL: none is wanted */
-    const char *own[5];  /* what a walk leaves out: the run's own files, and the folder of its masks */
+    struct results *results; /* one of the two is where rows go */
+    struct shards *shards;
+    struct ledger *ledger; /* NULL: none is wanted */
+    struct sheet *sheet;   /* NULL: none is wanted */
+    uint64_t broken;       /* sources that are unusable as a whole */
+    const char *own[7];    /* what a walk leaves out: the run's own files, and the folder of its masks */
     struct pictures pictures;
 };
 
@@ -49,11 +52,11 @@ static int add_to_sheet(struct run *run, const struct flow_row *row, struct bgd_
     struct sheet_card card = {
         .name = slash && slash[1] ? slash + 1 : row->id, .result = row->code ? NULL : &row->result, .error = row->detail};
     if (!row->code && run->settings->cut_out && row->mask && pictures_mask(&run->session, row->mask, &mask) &&
-        pictures_judged(&run->pictures, &run->session, row->id, row->mask, &judged)) {
+        pictures_judged(&run->pictures, &run->session, row, &judged)) {
         card.mask = &mask;
         card.judged = &judged;
     }
-    if (!row->code && pictures_decode(&run->pictures, row->id, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT))
+    if (!row->code && pictures_decode(&run->pictures, row, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT))
         card.image = &run->pictures.image;
     int code = sheet_add(run->sheet, &card, err);
     bgd_image_free(&mask);
@@ -61,81 +64,36 @@ static int add_to_sheet(struct run *run, const struct flow_row *row, struct bgd_
     return code;
 }
 
-/* FOLDER/ID.png, with the folders that ID names; what would lead out of FOLDER ("..", a leading "/") does not. */
-static char *mask_path(const char *folder, const char *id)
+static const struct results_counts *counts_of(const struct run *run)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s.png", folder, id + strspn(id, "/")) < 0)
-        return NULL;
-    for (char *part = path + strlen(folder); part; part = strchr(part + 1, '/'))
-        if (strncmp(part, "/..", 3) == 0 && (part[3] == '/' || part[3] == 0))
-            memcpy(part, "/__", 3);
-    for (char *part = strchr(path + strlen(folder) + 1, '/'); part; part = strchr(part + 1, '/')) {
-        *part = 0;
-        mkdir(path, 0777);
-        *part = '/';
-    }
-    return path;
+    return run->shards ? shards_counts(run->shards) : results_counts(run->results);
 }
 
-/* The folder that a path's last name lies in. */
-static bool folder_of(const char *path, struct stat *st)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    bool found = folder && stat(folder, st) == 0;
-    free(folder);
-    return found;
-}
+#define ERROR_RATE_ROWS 100 /* before so many rows, a few errors say nothing of the rest */
 
-/* A mask beside its card could be another card's file, and would be a card itself for the next run. */
-static bool lies_beside(const char *mask, const char *card)
+/* What goes wrong with this many is the disk, the list or the model, not the cards. */
+static int check_error_rate(const struct run *run, struct bgd_err *err)
 {
-    struct stat a, b;
-    return folder_of(mask, &a) && folder_of(card, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-#define MASK_NAME_MAX 220 /* of the 255 bytes that a name may have; the rest is for the temporary file's */
-
-static int write_mask(struct run *run, const struct flow_row *row, struct bgd_err *err)
-{
-    if (!run->settings->masks || row->code)
+    const struct results_counts *counts = counts_of(run);
+    float most = run->settings->max_error_rate;
+    if (counts->rows < ERROR_RATE_ROWS || (double)counts->errors <= (double)most * (double)counts->rows)
         return 0;
-    char *path = mask_path(run->settings->masks, row->id);
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    if (slash && strlen(slash + 1) > MASK_NAME_MAX) {
-        fprintf(stderr, "bgdet: %s: no mask, its name would be too long\n", row->id);
-        free(path);
-        return 0;
-    }
-    if (path && lies_beside(path, row->id)) {
-        err_set(err, BGD_ARGUMENT, "%s: its mask would lie among the cards: name another folder for --masks", row->id);
-        free(path);
-        return err->code;
-    }
-    uint8_t *grey = malloc((size_t)row->width * row->height);
-    int code;
-    if (!path || !grey) {
-        code = err_set(err, BGD_MEMORY, "%s: out of memory for its mask", row->id);
-    } else {
-        mask_enlarge(row->mask, bgd_engine_mask_width(run->session.engine), bgd_engine_mask_height(run->session.engine), grey,
-                     row->width, row->height);
-        code = pngfile_write_grey(path, grey, row->width, row->height, err);
-    }
-    free(path);
-    free(grey);
-    return code;
+    return err_set(err, BGD_DAMAGED,
+                   "%llu of %llu cards are errors, --max-error-rate is %g: something is wrong with all of them",
+                   (unsigned long long)counts->errors, (unsigned long long)counts->rows, (double)most);
 }
 
 static int on_row(void *user, const struct flow_row *row, struct bgd_err *err)
 {
     struct run *run = user;
-    int code = results_add(run->results, row, err);
+    int code = run->shards ? shards_add(run->shards, row, err) : results_add(run->results, row, err);
     if (!code)
         code = add_to_sheet(run, row, err);
+    if (!code && run->settings->masks && !row->code)
+        code = maskfile_write(run->settings->masks, run->session.engine, row, err);
     if (!code)
-        code = write_mask(run, row, err);
-    const struct results_counts *counts = results_counts(run->results);
+        code = check_error_rate(run, err);
+    const struct results_counts *counts = counts_of(run);
     progress_show(&run->session.progress, counts->rows, counts->errors, row->progress);
     return code;
 }
@@ -169,9 +127,53 @@ static int check_outputs(const struct run_settings *s, struct bgd_err *err)
     return 0;
 }
 
+/* Where the rows go: one file, or a folder of shards. */
+static int open_rows(struct run *run, struct bgd_err *err)
+{
+    struct run_settings *s = run->settings;
+    const char *hash = bgd_pipeline_hash(run->session.pipeline);
+    if (!s->shards.folder) {
+        s->results.model_hash = hash;
+        return results_open(&s->results, &run->results, err);
+    }
+    cJSON *identity = identity_of_session(&run->session);
+    if (!identity)
+        err_set(err, BGD_MEMORY, "out of memory");
+    else if (identity_add_sources(identity, &s->catalogue, err) == 0) {
+        s->shards.run = identity;
+        s->shards.model_hash = hash;
+        shards_open(&s->shards, &run->shards, err);
+    }
+    s->shards.run = NULL;
+    cJSON_Delete(identity);
+    s->catalogue.wanted = shards_wanted;
+    s->catalogue.user = run->shards;
+    return err->code;
+}
+
+static int open_ledger(struct run *run, struct bgd_err *err)
+{
+    if (!run->settings->ledger)
+        return 0;
+    cJSON *identity = identity_of_session(&run->session);
+    char *text = identity ? cJSON_PrintUnformatted(identity) : NULL;
+    int code = text ? ledger_open(run->settings->ledger, text, &run->ledger, err) : err_set(err, BGD_MEMORY, "out of memory");
+    free(text);
+    cJSON_Delete(identity);
+    return code;
+}
+
+static int close_ledger(struct run *run, struct bgd_err *err)
+{
+    struct ledger *ledger = run->ledger;
+    run->ledger = NULL;
+    return ledger_close(ledger, err);
+}
+
 static int open_all(struct run *run, struct bgd_err *err)
 {
     struct run_settings *s = run->settings;
+    err->code = BGD_OK;
     s->session.engine.evidence = true;
     if (check_outputs(s, err) || session_open(&s->session, &run->session, err) || (s->sheet && sheet_open(&run->sheet, err)))
         return err->code;
@@ -181,10 +183,10 @@ static int open_all(struct run *run, struct bgd_err *err)
                        bgd_pipeline_name(run->session.pipeline));
     if (s->masks && mkdir(s->masks, 0777) && errno != EEXIST)
         return err_set(err, BGD_WRITE, "%s: %s", s->masks, strerror(errno));
-    s->results.model_hash = bgd_pipeline_hash(run->session.pipeline);
-    if (results_open(&s->results, &run->results, err))
+    if (open_rows(run, err) || open_ledger(run, err))
         return err->code;
-    const char *const own[] = {s->results.path ? results_place(run->results) : NULL, s->results.path, s->sheet, s->masks};
+    const char *const own[] = {
+        s->results.path ? results_place(run->results) : NULL, s->results.path, s->sheet, s->masks, s->shards.folder, s->ledger};
     for (size_t i = 0, n = 0; i < sizeof own / sizeof own[0]; i++)
         if (own[i])
             run->own[n++] = own[i];
@@ -194,25 +196,37 @@ static int open_all(struct run *run, struct bgd_err *err)
 
 static void close_all(struct run *run)
 {
+    struct bgd_err ignored; /* a run that ends well has closed it already */
+    close_ledger(run, &ignored);
     results_close(run->results);
+    shards_close(run->shards);
     sheet_close(run->sheet);
     catalogue_close(run->catalogue);
     session_close(&run->session);
     pictures_free(&run->pictures);
 }
 
+/* "3 cards" */
+static void print_count(uint64_t n, const char *one, const char *many)
+{
+    fprintf(stderr, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
+}
+
 static void print_summary(const struct run *run)
 {
-    const struct results_counts *c = results_counts(run->results);
+    const struct results_counts *c = counts_of(run);
     double seconds = progress_seconds(&run->session.progress);
-    fprintf(stderr, "%llu %s in %.1f s (%.0f/s) with %s on %s, %u %s: %llu clean, %llu defective", (unsigned long long)c->rows,
-            c->rows == 1 ? "card" : "cards", seconds, (double)c->rows / seconds, bgd_pipeline_name(run->session.pipeline),
-            bgd_engine_device(run->session.engine), run->session.settings.threads,
-            run->session.settings.threads == 1 ? "thread" : "threads", (unsigned long long)c->verdicts[BGD_CLEAN],
+    print_count(c->rows, "card", "cards");
+    fprintf(stderr, " in %.1f s (%.0f/s) with %s on %s, ", seconds, (double)c->rows / seconds,
+            bgd_pipeline_name(run->session.pipeline), bgd_engine_device(run->session.engine));
+    print_count(run->session.settings.threads, "thread", "threads");
+    fprintf(stderr, ": %llu clean, %llu defective", (unsigned long long)c->verdicts[BGD_CLEAN],
             (unsigned long long)c->verdicts[BGD_DEFECTIVE]);
     if (c->verdicts[BGD_REVIEW])
         fprintf(stderr, ", %llu to review", (unsigned long long)c->verdicts[BGD_REVIEW]);
-    fprintf(stderr, ", %llu %s\n", (unsigned long long)c->errors, c->errors == 1 ? "error" : "errors");
+    fputs(", ", stderr);
+    print_count(c->errors, "error", "errors");
+    putc('\n', stderr);
     const char *separator = "  reasons: ";
     for (int i = 0; i < BGD_REASONS; i++)
         if (c->reasons[i]) {
@@ -221,6 +235,9 @@ static void print_summary(const struct run *run)
         }
     if (*separator == ',')
         putc('\n', stderr);
+    if (run->settings->ledger)
+        fprintf(stderr, "  %llu known from the ledger or the same picture, %llu scored\n", (unsigned long long)c->known,
+                (unsigned long long)(c->rows - c->known));
     struct bgd_engine_seconds engine = bgd_engine_seconds(run->session.engine);
     double n = c->rows ? (double)c->rows / 1000 : 1;
     fprintf(stderr, "  milliseconds of a thread per card: read %.2f, decode %.2f, ", run->session.report.read / n,
@@ -230,26 +247,51 @@ static void print_summary(const struct run *run)
     fprintf(stderr, "classify %.2f\n", engine.classify / n);
 }
 
+/* Ends what the rows were written to; complete or not. */
+static int finish_rows(struct run *run, struct bgd_err *err)
+{
+    bool complete = run->session.report.ended;
+    if (run->shards)
+        return complete ? shards_finish(run->shards, catalogue_shards(run->catalogue), err) : 0;
+    return results_seal(run->results, NULL, err) || (complete && results_publish(run->results, err)) ? err->code : 0;
+}
+
+static void print_stop(const struct run *run)
+{
+    fprintf(stderr, "bgdet: stopped%s; ", session_stopped() ? " by a signal" : "");
+    if (run->shards)
+        fprintf(stderr, "%llu shards are done; the same command goes on\n", (unsigned long long)shards_published(run->shards));
+    else
+        fprintf(stderr, "the rows of the first %llu cards stand in %s\n",
+                (unsigned long long)results_counts(run->results)->safe, results_place(run->results));
+}
+
 static int run_opened(struct run *run)
 {
     struct run_settings *s = run->settings;
     struct bgd_err err;
     bool masks = bgd_engine_mask_width(run->session.engine) && (s->masks || (s->sheet && s->cut_out));
     /* A table on the terminal is its own progress, and the two would write over each other. */
-    bool bar = s->results.path || !isatty(STDOUT_FILENO);
-    int code = session_run(&run->session, run->catalogue, masks, bar, on_row, run, &err);
+    bool bar = s->shards.folder || s->results.path || !isatty(STDOUT_FILENO);
+    const struct flow_options wants = {.masks = masks,
+                                       .files = s->sheet,
+                                       .readers = s->readers,
+                                       .ledger = run->ledger,
+                                       .trust_mtime = s->trust_mtime,
+                                       .retry = s->shards.retry};
+    int code = session_run(&run->session, run->catalogue, &wants, bar, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
-    bool complete = run->session.report.ended;
-    if (results_finish(run->results, complete, &err))
+    if (finish_rows(run, &err))
         exit_code = tool_fail(&err);
-    const struct results_counts *counts = results_counts(run->results);
+    if (close_ledger(run, &err))
+        exit_code = tool_fail(&err);
+    const struct results_counts *counts = counts_of(run);
     if (run->sheet && counts->rows > 0 && sheet_write(run->sheet, s->sheet, &err))
         exit_code = tool_fail(&err);
     if (!s->session.quiet)
         print_summary(run);
-    if (!complete) {
-        fprintf(stderr, "bgdet: stopped%s; the rows of the first %llu cards stand in %s\n",
-                session_stopped() ? " by a signal" : "", (unsigned long long)counts->safe, results_place(run->results));
+    if (!run->session.report.ended) {
+        print_stop(run);
         return exit_code ? exit_code : EXIT_RETRY;
     }
     return exit_code ? exit_code : s->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;

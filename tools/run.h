@@ -4,14 +4,21 @@
 
 #include "results.h"
 #include "session.h"
+#include "shards.h"
 
 struct run_settings {
     struct session_settings session;
     struct catalogue_options catalogue;
     struct results_options results; /* model_hash is filled in */
-    const char *sheet;              /* PNG to draw; NULL: none */
-    const char *masks;              /* folder for masks; NULL: none */
-    bool cut_out;                   /* the sheet shows mask and judged background beside each card, if there is a segmenter */
+    struct shards_options shards;   /* folder NULL: rows go to `results`; run and model_hash are filled in; retry holds for the
+                                       ledger, too */
+    const char *ledger;             /* database of results; NULL: none */
+    bool trust_mtime;
+    uint32_t readers;     /* 0: flow's own choice */
+    float max_error_rate; /* share of rows that may be errors, 0..1 */
+    const char *sheet;    /* PNG to draw; NULL: none */
+    const char *masks;    /* folder for masks; NULL: none */
+    bool cut_out;         /* the sheet shows mask and judged background beside each card, if there is a segmenter */
     bool fail_on_defective;
 };
 

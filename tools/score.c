@@ -43,7 +43,20 @@ struct settings {
     bool help;
 };
 
-enum { OPT_FILES_FROM = 256, OPT_SHEET, OPT_MASKS, OPT_FAIL_ON, OPT_BATCH };
+enum {
+    OPT_FILES_FROM = 256,
+    OPT_SHEET,
+    OPT_MASKS,
+    OPT_FAIL_ON,
+    OPT_BATCH,
+    OPT_OUT,
+    OPT_SHARD,
+    OPT_SHARD_CARDS,
+    OPT_REPLACE,
+    OPT_LEDGER,
+    OPT_TRUST_MTIME,
+    OPT_MAX_ERROR_RATE
+};
 
 static const struct option options[] = {
     {"pipeline", required_argument, NULL, 'p'},
@@ -61,6 +74,13 @@ static const struct option options[] = {
     {"precision", required_argument, NULL, SESSION_PRECISION},
     {"threads", required_argument, NULL, SESSION_THREADS},
     {"batch", required_argument, NULL, OPT_BATCH},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"shard", required_argument, NULL, OPT_SHARD},
+    {"shard-cards", required_argument, NULL, OPT_SHARD_CARDS},
+    {"replace", no_argument, NULL, OPT_REPLACE},
+    {"ledger", required_argument, NULL, OPT_LEDGER},
+    {"trust-mtime", no_argument, NULL, OPT_TRUST_MTIME},
+    {"max-error-rate", required_argument, NULL, OPT_MAX_ERROR_RATE},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -88,6 +108,27 @@ static int set_option(struct settings *s, int option, char **argv)
         return tool_parse_count(optarg, 1, 4096, &s->run.session.engine.batch)
                    ? 0
                    : tool_usage("score", "--batch %s: expected 1..4096", optarg);
+    case OPT_OUT: s->run.shards.folder = optarg; return 0;
+    case OPT_SHARD: {
+        char *slash = strchr(optarg, '/');
+        if (slash)
+            *slash = 0;
+        return slash && tool_parse_count(slash + 1, 1, 1000000, &s->run.shards.parts) &&
+                       tool_parse_count(optarg, 0, s->run.shards.parts - 1, &s->run.shards.part)
+                   ? 0
+                   : tool_usage("score", "--shard %s: expected K/N, K of 0 to N - 1", optarg);
+    }
+    case OPT_SHARD_CARDS:
+        return tool_parse_count(optarg, 1, 1000000000, &s->run.catalogue.shard_items)
+                   ? 0
+                   : tool_usage("score", "--shard-cards %s: expected 1 or more", optarg);
+    case OPT_REPLACE: s->run.shards.replace = true; return 0;
+    case OPT_LEDGER: s->run.ledger = optarg; return 0;
+    case OPT_TRUST_MTIME: s->run.trust_mtime = true; return 0;
+    case OPT_MAX_ERROR_RATE:
+        return tool_parse_share(optarg, 0, &s->run.max_error_rate)
+                   ? 0
+                   : tool_usage("score", "--max-error-rate %s: expected a share, 0 to 1", optarg);
     case 'h': s->help = true; return 0;
     default: return tool_bad_option("score", option, argv);
     }
@@ -119,6 +160,8 @@ static int parse(struct settings *s, int argc, char **argv)
 {
     int option, code;
     s->run.catalogue.separator = '\n';
+    s->run.shards.parts = 1;
+    s->run.max_error_rate = 1;
     while ((option = getopt_long(argc, argv, ":p:m:o:f:r0qh", options, NULL)) != -1)
         if ((code = set_option(s, option, argv)))
             return code;

@@ -119,12 +119,16 @@ void session_close(struct session *session)
     bgd_pipeline_close(session->pipeline);
 }
 
-int session_run(struct session *session, struct catalogue *catalogue, bool masks, bool bar, flow_sink sink, void *user,
-                struct bgd_err *err)
+int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, bool bar,
+                flow_sink sink, void *user, struct bgd_err *err)
 {
     const struct session_settings *s = &session->settings;
-    const struct flow_options flow = {
-        .engine = session->engine, .threads = s->threads, .exact = s->exact, .masks = masks, .stop = &stopped, .wake = &wake};
+    struct flow_options flow = *wants;
+    flow.engine = session->engine;
+    flow.threads = s->threads;
+    flow.exact = s->exact;
+    flow.stop = &stopped;
+    flow.wake = &wake;
     bool first = session->progress.start == 0;
     if (first && !s->quiet && *bgd_engine_passed_over(session->engine))
         fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(session->engine),

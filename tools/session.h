@@ -39,8 +39,9 @@ bool session_stopped(void);
 /* Gives the signals back: from here on they end the process at once. For work that has no good order to end in. */
 void session_let_go(void);
 
-/* Says on stderr, once, what a person should know of the device, and runs (flow_run). `bar`: a progress line may be drawn. */
-int session_run(struct session *session, struct catalogue *catalogue, bool masks, bool bar, flow_sink sink, void *user,
-                struct bgd_err *err);
+/* Says on stderr, once, what a person should know of the device, and runs (flow_run) with what `wants` asks for and the session's
+ * engine, threads, decoding and signals. `bar`: a progress line may be drawn. */
+int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, bool bar,
+                flow_sink sink, void *user, struct bgd_err *err);
 
 #endif

@@ -37,7 +37,8 @@ static const struct option options[] = {
 
 int tool_show(int argc, char **argv)
 {
-    struct run_settings s = {.catalogue = {.separator = '\n'}, .results = {.form = RESULTS_TABLE}, .cut_out = true};
+    struct run_settings s = {
+        .catalogue = {.separator = '\n'}, .max_error_rate = 1, .results = {.form = RESULTS_TABLE}, .cut_out = true};
     int option, code;
     while ((option = getopt_long(argc, argv, ":o:p:m:rqh", options, NULL)) != -1) {
         if (option == 'h') {

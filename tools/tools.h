@@ -22,6 +22,8 @@ int tool_eval(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_infer(int argc, char **argv);
+int tool_verify(int argc, char **argv);
+int tool_merge(int argc, char **argv);
 
 /* Prints "bgdet: " and the error to stderr, and returns the exit code that belongs to it. */
 int tool_fail(const struct bgd_err *err);

@@ -1,0 +1,162 @@
+/* Readers: an item's bytes and their hash, or what the ledger knows of them. */
+#include "err.h"
+#include "flow_ring.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* What became of an item. */
+enum outcome { TO_DECODE, COMPLETE, FOLLOWS, CUT_OFF };
+
+static void take_entry(struct slot *slot, const struct ledger_entry *entry)
+{
+    slot->err.code = (enum bgd_code)entry->code;
+    memcpy(slot->err.text, entry->detail, sizeof slot->err.text);
+    slot->result = entry->result;
+    slot->format = entry->format;
+    slot->width = entry->width;
+    slot->height = entry->height;
+    slot->known = true;
+}
+
+/* 1: the ledger knows the slot's bytes, 0: not, or they are to be tried again; negative: an error. */
+static int look_up(const struct flow *flow, struct slot *slot, struct bgd_err *err)
+{
+    struct ledger_entry entry;
+    int found = ledger_find(flow->options->ledger, slot->digest, &entry, err);
+    if (found == 1 && !(flow->options->retry >> -entry.code & 1))
+        take_entry(slot, &entry);
+    return found == 1 ? slot->known : found;
+}
+
+/* Fills size and mtime from the file itself, where the manifest has not said them. */
+static void find_stamp(struct slot *slot)
+{
+    struct stat st;
+    if (slot->mtime || !slot->path || stat(slot->path, &st) || !S_ISREG(st.st_mode))
+        return;
+    slot->size = (uint64_t)st.st_size;
+    slot->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* As look_up, of a file whose size and time are those that the ledger has seen. */
+static int look_up_file(const struct flow *flow, struct slot *slot, struct bgd_err *err)
+{
+    if (!flow->options->trust_mtime || !slot->path)
+        return 0;
+    find_stamp(slot);
+    if (!slot->mtime)
+        return 0;
+    int found = ledger_find_file(flow->options->ledger, slot->path, slot->size, slot->mtime, slot->digest, err);
+    if (found == 1)
+        found = look_up(flow, slot, err);
+    slot->hashed = found == 1;
+    slot->keep_stamp = found == 0;
+    return found;
+}
+
+/*
+ * Makes the slot the one that stands for its bytes, unless another is: then it follows that one. The sink's thread tells the
+ * ledger of a result before it frees the slot, so between the ring and the ledger nothing falls through.
+ */
+static bool claim(struct flow *flow, struct slot *slot)
+{
+    struct slot *other = NULL;
+    pthread_mutex_lock(&flow->lock);
+    for (uint32_t i = 0; i < flow->n_slots && !other; i++) {
+        struct slot *s = &flow->slots[i];
+        if (s->claimed && memcmp(s->digest, slot->digest, HASH_BYTES) == 0)
+            other = s;
+    }
+    slot->claimed = !other;
+    if (other) {
+        if (!flow->options->files)
+            flow_drop_file(flow, slot);
+        slot->state = SAME;
+        slot->followee = other;
+        other->followed = true;
+        if (other->state == DONE)
+            flow_done(flow, other);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return !other; /* a slot that follows is no longer this thread's */
+}
+
+static int fetch(struct flow *flow, struct slot *slot)
+{
+    if (!slot->path)
+        return 0;
+    double start = flow_now();
+    int code = file_read(slot->path, BGD_IMAGE_BYTES_MAX, &slot->file, &slot->err);
+    double seconds = flow_now() - start;
+    pthread_mutex_lock(&flow->lock);
+    flow->report.read += seconds;
+    flow_add_file(flow, slot);
+    pthread_mutex_unlock(&flow->lock);
+    return code;
+}
+
+static enum outcome read_item(struct flow *flow, struct slot *slot, struct bgd_err *err)
+{
+    err->code = BGD_OK;
+    if (slot->err.code) /* the catalogue says why */
+        return COMPLETE;
+    if (flow->options->ledger && look_up_file(flow, slot, err))
+        return COMPLETE;
+    if (fetch(flow, slot))
+        return slot->err.code == BGD_NETWORK && flow->options->stop && *flow->options->stop ? CUT_OFF : COMPLETE;
+    hash_bytes(slot->file.data, slot->file.size, slot->digest);
+    slot->hashed = true;
+    if (!flow->options->ledger)
+        return TO_DECODE;
+    if (!claim(flow, slot))
+        return FOLLOWS;
+    return look_up(flow, slot, err) ? COMPLETE : TO_DECODE;
+}
+
+/* Called, and left, with the lock held; works without it. */
+static void read_next(struct flow *flow)
+{
+    struct slot *slot = &flow->slots[flow->next_read++ % flow->n_slots];
+    assert(slot->state == NAMED);
+    slot->state = READING;
+    flow->reading++;
+    pthread_mutex_unlock(&flow->lock);
+    struct bgd_err err;
+    enum outcome outcome = read_item(flow, slot, &err);
+    pthread_mutex_lock(&flow->lock);
+    flow->reading--;
+    if (err.code) {
+        flow_fail(flow, &err);
+    } else if (outcome == COMPLETE &&
+               slot->err.code == BGD_MEMORY) { /* a shortage of the machine's, not the card's fault: to be tried again */
+        err_prefix(&slot->err, "%s: ", slot->id);
+        flow_fail(flow, &slot->err);
+    } else if (outcome == CUT_OFF) {
+        flow_fail(flow, NULL);
+    } else if (outcome == COMPLETE) {
+        flow_done(flow, slot);
+    } else if (outcome == TO_DECODE) {
+        slot->state = READ;
+        fifo_put(&flow->read, slot);
+    }
+    pthread_cond_broadcast(&flow->work); /* there is a picture to decode, or this was the last item of all */
+}
+
+void *flow_read_items(void *argument)
+{
+    struct flow *flow = argument;
+    pthread_mutex_lock(&flow->lock);
+    while (!flow->failed) {
+        if (flow->next_read < flow->next_in && flow->file_bytes <= FLOW_FILE_BYTES)
+            read_next(flow);
+        else if (flow->closed && flow->next_read == flow->next_in)
+            break;
+        else
+            pthread_cond_wait(&flow->to_read, &flow->lock);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return NULL;
+}

@@ -1,0 +1,347 @@
+#include "shards.h"
+
+#include "err.h"
+#include "receipt.h"
+#include "shards_path.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct shards {
+    struct shards_options options;
+    cJSON *run;
+    struct results *results; /* of the shard that is being written; NULL: none */
+    uint64_t shard;
+    struct results_counts counts;
+    uint64_t published;
+
+    pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
+    uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
+    size_t room, at, n;
+    bool lost; /* one could not be put in: out of memory */
+};
+
+/* ---------------------------------------------------------------- opening */
+
+/* The folder itself is the lock between processes that begin or end a run in it: -1 with errno. */
+static int lock_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* The first member in which the two differ, as "sources.list.hash" in `name`; false if they are equal. */
+static bool find_difference(const cJSON *a, const cJSON *b, char *name, size_t room, const cJSON **there, const cJSON **here)
+{
+    if (cJSON_Compare(a, b, true))
+        return false;
+    *there = a;
+    *here = b;
+    if (!cJSON_IsObject(a) || !cJSON_IsObject(b))
+        return true;
+    const cJSON *both[] = {a, b}, *item;
+    for (int i = 0; i < 2; i++)
+        cJSON_ArrayForEach(item, both[i])
+        {
+            const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, item->string);
+            const cJSON *y = cJSON_GetObjectItemCaseSensitive(b, item->string);
+            size_t used = strlen(name);
+            snprintf(name + used, room - used, "%s%s", used ? "." : "", item->string);
+            if (find_difference(x, y, name, room, there, here))
+                return true;
+            name[used] = 0;
+        }
+    return true;
+}
+
+static int refuse(const struct shards *shards, const cJSON *found, struct bgd_err *err)
+{
+    char name[256] = "";
+    const cJSON *there = NULL, *here = NULL;
+    find_difference(found, shards->run, name, sizeof name, &there, &here);
+    char *was = there ? cJSON_PrintUnformatted(there) : NULL, *is = here ? cJSON_PrintUnformatted(here) : NULL;
+    err_set(err, BGD_ARGUMENT, "%s holds another run: its %s is %.300s, this one's %.300s", shards->options.folder, name,
+            was ? was : "not there", is ? is : "not there");
+    free(was);
+    free(is);
+    return err->code;
+}
+
+static bool is_of_a_run(const char *name)
+{
+    return strncmp(name, "shard-", 6) == 0 || strcmp(name, "manifest.json") == 0;
+}
+
+/* Removes the results of the run that is there. run.json stays, and says whose the rest is, until another takes its place. */
+static int remove_results(const char *folder, struct bgd_err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
+    struct dirent *entry;
+    err->code = BGD_OK;
+    while (!err->code && (errno = 0, entry = readdir(dir)))
+        if (is_of_a_run(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
+            err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+    if (!err->code && errno)
+        err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
+    closedir(dir);
+    return err->code;
+}
+
+/* With the folder locked: run.json is this run's, or becomes it. */
+static int agree(const struct shards *shards, struct bgd_err *err)
+{
+    char path[SHARDS_PATH_MAX];
+    shards_path(path, shards->options.folder, "run.json");
+    cJSON *found = receipt_read(path, err);
+    if (!found && err->code != BGD_MISSING)
+        return err->code;
+    err->code = BGD_OK;
+    if (!found || !cJSON_Compare(found, shards->run, true)) {
+        if (found && !shards->options.replace)
+            refuse(shards, found, err);
+        else if (!found || remove_results(shards->options.folder, err) == 0)
+            receipt_write(path, shards->run, err);
+    }
+    cJSON_Delete(found);
+    return err->code;
+}
+
+static int open_shards(struct shards *shards, struct bgd_err *err)
+{
+    const char *folder = shards->options.folder;
+    if (strlen(folder) > SHARDS_FOLDER_MAX)
+        return err_set(err, BGD_ARGUMENT, "%.60s...: a folder's name of more than %d bytes", folder, SHARDS_FOLDER_MAX);
+    if (!shards->run)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return err_set(err, errno == ENOENT || errno == ENOTDIR || errno == EACCES ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder,
+                       strerror(errno));
+    int fd = lock_folder(folder);
+    if (fd < 0)
+        return err_set(err, errno == ENOTDIR ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder, strerror(errno));
+    agree(shards, err);
+    close(fd);
+    return err->code;
+}
+
+int shards_open(const struct shards_options *options, struct shards **out, struct bgd_err *err)
+{
+    *out = NULL;
+    struct shards *shards = calloc(1, sizeof *shards);
+    if (!shards)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    shards->options = *options;
+    shards->run = cJSON_Duplicate(options->run, true);
+    pthread_mutex_init(&shards->lock, NULL);
+    err->code = BGD_OK;
+    if (open_shards(shards, err)) {
+        shards_close(shards);
+        return err->code;
+    }
+    *out = shards;
+    return 0;
+}
+
+void shards_close(struct shards *shards)
+{
+    if (!shards)
+        return;
+    results_close(shards->results);
+    cJSON_Delete(shards->run);
+    free(shards->queue);
+    pthread_mutex_destroy(&shards->lock);
+    free(shards);
+}
+
+const struct results_counts *shards_counts(const struct shards *shards)
+{
+    return &shards->counts;
+}
+
+uint64_t shards_published(const struct shards *shards)
+{
+    return shards->published;
+}
+
+/* ---------------------------------------------------------------- which shards */
+
+/* Does the shard, which is done, have rows that are to be tried again? */
+static bool has_failed(const struct shards *shards, uint64_t shard)
+{
+    char path[SHARDS_PATH_MAX];
+    struct results_counts counts = {0};
+    struct bgd_err ignored;
+    cJSON *receipt = receipt_read(shards_receipt_path(path, shards->options.folder, shard), &ignored);
+    bool failed = !receipt || !receipt_add(receipt, &counts);
+    for (int i = 1; i < BGD_CODES; i++)
+        failed = failed || (counts.codes[i] && shards->options.retry >> i & 1);
+    cJSON_Delete(receipt);
+    return failed;
+}
+
+static bool push(struct shards *shards, uint64_t shard)
+{
+    if (shards->n == shards->room) {
+        size_t room = shards->room ? 2 * shards->room : 64;
+        uint64_t *queue = malloc(room * sizeof *queue);
+        if (!queue)
+            return false;
+        for (size_t i = 0; i < shards->n; i++)
+            queue[i] = shards->queue[(shards->at + i) % shards->room];
+        free(shards->queue);
+        shards->queue = queue;
+        shards->room = room;
+        shards->at = 0;
+    }
+    shards->queue[(shards->at + shards->n++) % shards->room] = shard;
+    return true;
+}
+
+bool shards_wanted(void *user, uint64_t shard)
+{
+    struct shards *shards = user;
+    char path[SHARDS_PATH_MAX];
+    if (shard % shards->options.parts != shards->options.part)
+        return false;
+    bool done = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
+    if (done && !(shards->options.retry && has_failed(shards, shard)))
+        return false;
+    if (done) /* before its receipt is another's: what is there must match, or not be there */
+        unlink(path);
+    pthread_mutex_lock(&shards->lock);
+    bool pushed = push(shards, shard);
+    shards->lost = shards->lost || !pushed;
+    pthread_mutex_unlock(&shards->lock);
+    return pushed;
+}
+
+static bool pop(struct shards *shards, uint64_t *shard)
+{
+    pthread_mutex_lock(&shards->lock);
+    bool any = shards->n > 0;
+    if (any) {
+        *shard = shards->queue[shards->at];
+        shards->at = (shards->at + 1) % shards->room;
+        shards->n--;
+    }
+    pthread_mutex_unlock(&shards->lock);
+    return any;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static int write_receipt(const struct shards *shards, const char hash[HASH_TEXT], struct bgd_err *err)
+{
+    char path[SHARDS_PATH_MAX];
+    cJSON *receipt = cJSON_CreateObject();
+    shards_receipt_path(path, shards->options.folder, shards->shard);
+    if (receipt && cJSON_AddNumberToObject(receipt, "shard", (double)shards->shard) &&
+        cJSON_AddStringToObject(receipt, "hash", hash) && receipt_put(receipt, results_counts(shards->results)))
+        receipt_write(path, receipt, err);
+    else
+        err_set(err, BGD_MEMORY, "%s: out of memory", path);
+    cJSON_Delete(receipt);
+    return err->code;
+}
+
+static int publish(struct shards *shards, struct bgd_err *err)
+{
+    char hash[HASH_TEXT];
+    err->code = BGD_OK;
+    if (results_seal(shards->results, hash, err) || write_receipt(shards, hash, err) || results_publish(shards->results, err))
+        return err->code;
+    shards->counts.safe += results_counts(shards->results)->rows;
+    shards->published++;
+    results_close(shards->results);
+    shards->results = NULL;
+    return 0;
+}
+
+/* Ends the shard that is being written, and begins the next that is wanted. 1, 0: there is none, or an error. */
+static int advance(struct shards *shards, struct bgd_err *err)
+{
+    char path[SHARDS_PATH_MAX];
+    if (shards->results && publish(shards, err))
+        return err->code;
+    if (!pop(shards, &shards->shard))
+        return 0;
+    const struct results_options options = {.path = shards_rows_path(path, shards->options.folder, shards->shard),
+                                            .form = RESULTS_JSONL,
+                                            .model_hash = shards->options.model_hash};
+    return results_open(&options, &shards->results, err) ? err->code : 1;
+}
+
+int shards_add(void *user, const struct flow_row *row, struct bgd_err *err)
+{
+    struct shards *shards = user;
+    while (!shards->results || shards->shard != row->shard) { /* those in between have no rows */
+        int code = advance(shards, err);
+        if (code < 0)
+            return code;
+        assert(code > 0);
+    }
+    results_count(&shards->counts, row);
+    return results_add(shards->results, row, err);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+/* Writes the manifest if all shards are there. With the folder locked. */
+static int write_manifest(const struct shards *shards, uint64_t n, struct bgd_err *err)
+{
+    const char *folder = shards->options.folder;
+    struct results_counts counts = {0};
+    char path[SHARDS_PATH_MAX];
+    for (uint64_t i = 0; i < n; i++) {
+        if (access(shards_rows_path(path, folder, i), F_OK))
+            return 0;
+        cJSON *receipt = receipt_read(shards_receipt_path(path, folder, i), err);
+        bool added = receipt && receipt_add(receipt, &counts);
+        cJSON_Delete(receipt);
+        if (!added)
+            return receipt ? err_set(err, BGD_DAMAGED, "%s: no receipt of a shard", path) : err->code;
+    }
+    cJSON *manifest = cJSON_CreateObject();
+    cJSON *run = cJSON_Duplicate(shards->run, true);
+    shards_path(path, folder, "manifest.json");
+    if (!manifest || !run || !cJSON_AddItemToObject(manifest, "run", run) ||
+        !cJSON_AddNumberToObject(manifest, "shards", (double)n) || !receipt_put(manifest, &counts))
+        err_set(err, BGD_MEMORY, "%s: out of memory", path);
+    else
+        receipt_write(path, manifest, err);
+    cJSON_Delete(manifest);
+    return err->code;
+}
+
+int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err)
+{
+    int code;
+    while ((code = advance(shards, err)) > 0)
+        ;
+    if (code < 0)
+        return code;
+    if (shards->lost)
+        return err_set(err, BGD_MEMORY, "out of memory: not all shards were done");
+    int fd = lock_folder(shards->options.folder);
+    if (fd < 0)
+        return err_set(err, BGD_WRITE, "%s: %s", shards->options.folder, strerror(errno));
+    err->code = BGD_OK;
+    write_manifest(shards, n, err);
+    close(fd);
+    return err->code;
+}
