@@ -1,5 +1,6 @@
 /* The command line: picks the subcommand, and holds what they share. */
 #include "backend.h"
+#include "err.h"
 #include "tools.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct {
@@ -22,6 +24,7 @@ static const struct {
     {"eval", tool_eval, "say how right verdicts are on labelled cards, and calibrate a model"},
     {"verify", tool_verify, "prove the folder of a sharded run"},
     {"merge", tool_merge, "join the rows of a sharded run"},
+    {"diff", tool_diff, "say what changed between two runs of score"},
     {"convert", tool_convert, "turn a PyTorch checkpoint into a model file"},
     {"inspect", tool_inspect, "show what a model file holds"},
     {"infer", tool_infer, "run raw tensors (.npy) through a model file"},
@@ -200,4 +203,22 @@ bool tool_find_data(const char *name, char *path, size_t size)
             return true;
     }
     return false;
+}
+
+char *tool_join(const char *root, size_t length, const char *file)
+{
+    char *path = NULL;
+    if (*file == '/' || length == 0)
+        return strdup(file);
+    return asprintf(&path, "%.*s/%s", (int)length, root, file) < 0 ? NULL : path;
+}
+
+int tool_make_report_folder(const char *folder, struct bgd_err *err)
+{
+    struct stat st;
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
+    if (stat(folder, &st) || !S_ISDIR(st.st_mode) || access(folder, W_OK | X_OK))
+        return err_set(err, BGD_ARGUMENT, "--report %s: not a folder that may be written", folder);
+    return 0;
 }

@@ -6,13 +6,10 @@
 #include "tools.h"
 #include "utf8.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char help[] =
     "usage: bgdet eval --labels LABELS.csv [options]\n"
@@ -161,15 +158,6 @@ struct eval {
     size_t n_mistakes;
 };
 
-/* ROOT/FILE; a file named from "/" on is where it says. */
-static char *join(const char *root, size_t length, const char *file)
-{
-    char *path = NULL;
-    if (*file == '/' || length == 0)
-        return strdup(file);
-    return asprintf(&path, "%.*s/%s", (int)length, root, file) < 0 ? NULL : path;
-}
-
 static int find_cards(struct eval *eval, struct bgd_err *err)
 {
     const char *root = eval->settings->root ? eval->settings->root : eval->settings->calibrate.labels;
@@ -177,20 +165,9 @@ static int find_cards(struct eval *eval, struct bgd_err *err)
     size_t length = eval->settings->root ? strlen(root) : slash == root ? 1 : slash ? (size_t)(slash - root) : 0;
     eval->paths = calloc(eval->labels->count, sizeof *eval->paths);
     for (size_t i = 0; eval->paths && i < eval->labels->count; i++)
-        if (!(eval->paths[i] = join(root, length, eval->labels->rows[i].file)))
+        if (!(eval->paths[i] = tool_join(root, length, eval->labels->rows[i].file)))
             return err_set(err, BGD_MEMORY, "out of memory");
     return eval->paths ? 0 : err_set(err, BGD_MEMORY, "out of memory");
-}
-
-/* Made before the cards are judged: where nothing can be written, hours of work need not begin. */
-static int make_folder(const char *folder, struct bgd_err *err)
-{
-    struct stat st;
-    if (mkdir(folder, 0777) && errno != EEXIST)
-        return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
-    if (stat(folder, &st) || !S_ISDIR(st.st_mode) || access(folder, W_OK | X_OK))
-        return err_set(err, BGD_ARGUMENT, "--report %s: not a folder that may be written", folder);
-    return 0;
 }
 
 static int open_all(struct eval *eval, struct bgd_err *err)
@@ -200,7 +177,7 @@ static int open_all(struct eval *eval, struct bgd_err *err)
         session_open(&s->session, &eval->session, err) || evaluation_open(eval->labels, &eval->evaluation, err))
         return err->code;
     if ((s->wants_calibration && calibrate_check_output(s->calibrate.output, err)) ||
-        (s->report && make_folder(s->report, err)))
+        (s->report && tool_make_report_folder(s->report, err)))
         return err->code;
     if (*eval->labels->ignored) {
         fputs("bgdet: columns that are not read: ", stderr);
@@ -239,7 +216,7 @@ static int run_paths(struct eval *eval, char *const *paths, size_t n, bool masks
     if (catalogue_open(&names, &catalogue, err))
         return err->code;
     const struct flow_options wants = {.masks = masks};
-    int code = session_run(&eval->session, catalogue, &wants, true, sink, eval, err);
+    int code = session_run(&eval->session, catalogue, &wants, PROGRESS_BAR, sink, eval, err);
     catalogue_close(catalogue);
     return code;
 }

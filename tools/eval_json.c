@@ -1,34 +1,6 @@
 /* An evaluation as one JSON object. What is not defined (a dash in the tables) is null. */
 #include "eval.h"
-#include "err.h"
-#include "utf8.h"
-
-#include <cjson/cJSON.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-static cJSON *number(double value)
-{
-    return isnan(value) ? cJSON_CreateNull() : cJSON_CreateNumber(value);
-}
-
-/* Names of files may be any bytes; JSON takes UTF-8. What is not becomes U+FFFD. */
-static void add_name(cJSON *object, const char *key, const char *name)
-{
-    char *text = malloc(3 * strlen(name) + 1), *out = text;
-    if (!text)
-        return;
-    for (const unsigned char *s = (const unsigned char *)name; *s;) {
-        size_t n = utf8_length(s, SIZE_MAX);
-        memcpy(out, n ? (const char *)s : "\xef\xbf\xbd", n ? n : 3);
-        out += n ? n : 3;
-        s += n ? n : 1;
-    }
-    *out = 0;
-    cJSON_AddStringToObject(object, key, text);
-    free(text);
-}
+#include "json.h"
 
 static cJSON *output_object(const struct evaluation_output *output)
 {
@@ -47,9 +19,9 @@ static cJSON *output_object(const struct evaluation_output *output)
         cJSON_AddNumberToObject(object, names[i], (double)counts[i]);
     for (int i = 0; i < METRICS; i++) {
         cJSON *metric = cJSON_AddObjectToObject(object, metric_name((enum metric)i));
-        cJSON_AddItemToObject(metric, "value", number(m->value[i]));
-        cJSON_AddItemToObject(metric, "low", number(m->low[i]));
-        cJSON_AddItemToObject(metric, "high", number(m->high[i]));
+        cJSON_AddItemToObject(metric, "value", json_number(m->value[i]));
+        cJSON_AddItemToObject(metric, "low", json_number(m->low[i]));
+        cJSON_AddItemToObject(metric, "high", json_number(m->high[i]));
     }
     cJSON *bins = cJSON_AddArrayToObject(object, "reliability");
     for (int i = 0; i < METRICS_BINS; i++) {
@@ -85,9 +57,9 @@ static void add_failed(cJSON *root, const struct evaluation *e)
         if (!e->cards[i].code)
             continue;
         cJSON *card = cJSON_CreateObject();
-        add_name(card, "file", e->labels->rows[i].file);
+        json_add_name(card, "file", e->labels->rows[i].file);
         cJSON_AddStringToObject(card, "code", bgd_code_name(e->cards[i].code));
-        add_name(card, "detail", e->cards[i].detail);
+        json_add_name(card, "detail", e->cards[i].detail);
         cJSON_AddItemToArray(list, card);
     }
 }
@@ -96,7 +68,7 @@ int eval_print_json(FILE *file, const struct report *report, struct bgd_err *err
 {
     const struct evaluation *e = report->evaluation;
     cJSON *root = cJSON_CreateObject();
-    add_name(root, "labels", report->title);
+    json_add_name(root, "labels", report->title);
     cJSON_AddStringToObject(root, "pipeline", report->pipeline);
     cJSON_AddStringToObject(root, "model", report->model_hash);
     cJSON_AddStringToObject(root, "device", report->device);
@@ -111,14 +83,8 @@ int eval_print_json(FILE *file, const struct report *report, struct bgd_err *err
     cJSON *groups = cJSON_AddArrayToObject(root, "groups");
     for (size_t i = 1; i < e->n_groups; i++) {
         cJSON *group = group_object(&e->groups[i]);
-        add_name(group, "name", e->groups[i].name);
+        json_add_name(group, "name", e->groups[i].name);
         cJSON_AddItemToArray(groups, group);
     }
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text)
-        return err_set(err, BGD_MEMORY, "out of memory");
-    fprintf(file, "%s\n", text);
-    free(text);
-    return 0;
+    return json_print(file, root, err);
 }

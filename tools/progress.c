@@ -14,15 +14,46 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-void progress_start(struct progress *progress, bool wanted)
+void progress_start(struct progress *progress, enum progress_form form)
 {
-    *progress = (struct progress){.on = wanted && isatty(STDERR_FILENO), .start = now()};
+    if (form == PROGRESS_BAR && !isatty(STDERR_FILENO))
+        form = PROGRESS_NONE;
+    *progress = (struct progress){.form = form, .start = now(), .share = NAN};
 }
 
 double progress_seconds(const struct progress *progress)
 {
     return now() - progress->start;
 }
+
+static double seconds_left(const struct progress *progress, double elapsed)
+{
+    return elapsed * (1 / (double)progress->share - 1);
+}
+
+/* ---------------------------------------------------------------- JSON */
+
+void progress_json(const struct progress *progress, double elapsed, char line[PROGRESS_LINE])
+{
+    char share[32] = "", left[80] = "";
+    if (!isnan(progress->share))
+        snprintf(share, sizeof share, ",\"share\":%.4f", (double)progress->share);
+    if (progress->share > 0 && progress->share <= 1)
+        snprintf(left, sizeof left, ",\"seconds_left\":%.1f", seconds_left(progress, elapsed));
+    snprintf(line, PROGRESS_LINE, "{\"event\":\"progress\",\"rows\":%llu,\"errors\":%llu%s,\"per_second\":%.1f%s}\n",
+             (unsigned long long)progress->rows, (unsigned long long)progress->errors, share,
+             elapsed > 0 ? (double)progress->rows / elapsed : 0, left);
+}
+
+/* In one write, so that the lines of several processes on one stderr stay whole. */
+static void write_json(const struct progress *progress)
+{
+    char line[PROGRESS_LINE];
+    progress_json(progress, progress_seconds(progress), line);
+    fputs(line, stderr);
+}
+
+/* ---------------------------------------------------------------- the bar */
 
 static void put_time(double seconds)
 {
@@ -33,37 +64,59 @@ static void put_time(double seconds)
         fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
 }
 
-void progress_show(struct progress *progress, uint64_t rows, uint64_t errors, float share)
+static void clear_line(void)
 {
-    double time = progress->on ? now() : 0;
-    if (!progress->on || time - progress->drawn < 0.1)
-        return;
-    progress->drawn = time;
-    double elapsed = time - progress->start;
     fputs("\r\033[K", stderr);
-    if (!isnan(share)) {
-        int full = (int)(share * BAR + 0.5f);
+}
+
+static void draw_bar(const struct progress *progress)
+{
+    double elapsed = progress_seconds(progress);
+    clear_line();
+    if (!isnan(progress->share)) {
+        int full = (int)(progress->share * BAR + 0.5f);
         fputs("  [", stderr);
         for (int i = 0; i < BAR; i++)
             putc(i < full ? '#' : '.', stderr);
-        fprintf(stderr, "] %3.0f %%", (double)share * 100);
+        fprintf(stderr, "] %3.0f %%", (double)progress->share * 100);
     }
-    fprintf(stderr, "  %llu cards", (unsigned long long)rows);
-    if (errors)
-        fprintf(stderr, " (%llu errors)", (unsigned long long)errors);
+    fprintf(stderr, "  %llu cards", (unsigned long long)progress->rows);
+    if (progress->errors)
+        fprintf(stderr, " (%llu errors)", (unsigned long long)progress->errors);
     if (elapsed > 0.5)
-        fprintf(stderr, "  %.0f/s", (double)rows / elapsed);
-    if (share > 0 && share < 1 && elapsed > 2) {
+        fprintf(stderr, "  %.0f/s", (double)progress->rows / elapsed);
+    if (progress->share > 0 && progress->share < 1 && elapsed > 2) {
         fputs("  left ", stderr);
-        put_time(elapsed * (1 / (double)share - 1));
+        put_time(seconds_left(progress, elapsed));
     }
     fflush(stderr);
 }
 
-void progress_clear(const struct progress *progress)
+/* ---------------------------------------------------------------- either */
+
+void progress_show(struct progress *progress, uint64_t rows, uint64_t errors, float share)
 {
-    if (progress->on) {
-        fputs("\r\033[K", stderr);
+    progress->rows = rows;
+    progress->errors = errors;
+    progress->share = share;
+    if (progress->form == PROGRESS_NONE)
+        return;
+    double time = now();
+    if (time - progress->shown < (progress->form == PROGRESS_BAR ? 0.1 : 1))
+        return;
+    progress->shown = time;
+    if (progress->form == PROGRESS_BAR)
+        draw_bar(progress);
+    else
+        write_json(progress);
+}
+
+void progress_end(const struct progress *progress)
+{
+    if (progress->form == PROGRESS_BAR) {
+        clear_line();
         fflush(stderr);
+    } else if (progress->form == PROGRESS_JSON) {
+        write_json(progress);
     }
 }

@@ -279,7 +279,7 @@ static int run_opened(struct run *run)
                                        .ledger = run->ledger,
                                        .trust_mtime = s->trust_mtime,
                                        .retry = s->shards.retry};
-    int code = session_run(&run->session, run->catalogue, &wants, bar, on_row, run, &err);
+    int code = session_run(&run->session, run->catalogue, &wants, bar ? PROGRESS_BAR : PROGRESS_NONE, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
     if (finish_rows(run, &err))
         exit_code = tool_fail(&err);

@@ -119,7 +119,7 @@ void session_close(struct session *session)
     bgd_pipeline_close(session->pipeline);
 }
 
-int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, bool bar,
+int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, enum progress_form form,
                 flow_sink sink, void *user, struct bgd_err *err)
 {
     const struct session_settings *s = &session->settings;
@@ -135,8 +135,8 @@ int session_run(struct session *session, struct catalogue *catalogue, const stru
                 bgd_engine_passed_over(session->engine));
     if (first && bgd_engine_halved(session->engine))
         fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(session->engine));
-    progress_start(&session->progress, bar && !s->quiet);
+    progress_start(&session->progress, s->quiet ? PROGRESS_NONE : form);
     int code = flow_run(&flow, catalogue, sink, user, &session->report, err);
-    progress_clear(&session->progress);
+    progress_end(&session->progress);
     return code;
 }

@@ -40,8 +40,8 @@ bool session_stopped(void);
 void session_let_go(void);
 
 /* Says on stderr, once, what a person should know of the device, and runs (flow_run) with what `wants` asks for and the session's
- * engine, threads, decoding and signals. `bar`: a progress line may be drawn. */
-int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, bool bar,
+ * engine, threads, decoding and signals. `form`: of the progress; none if quiet. */
+int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, enum progress_form form,
                 flow_sink sink, void *user, struct bgd_err *err);
 
 #endif

@@ -9,7 +9,7 @@
 /* Exit codes, after sysexits.h where it has one. A scheduler may rely on them. */
 enum tool_exit {
     EXIT_DONE = 0,     /* every input got a row */
-    EXIT_FOUND = 1,    /* --fail-on found what it was told to look for */
+    EXIT_FOUND = 1,    /* --fail-on or --max-flips found what it was told to look for */
     EXIT_USAGE = 64,   /* the command line is wrong */
     EXIT_INPUT = 65,   /* an input is unusable as a whole: never retry */
     EXIT_MISSING = 66, /* an input is not there */
@@ -19,6 +19,7 @@ enum tool_exit {
 int tool_score(int argc, char **argv);
 int tool_show(int argc, char **argv);
 int tool_eval(int argc, char **argv);
+int tool_diff(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_infer(int argc, char **argv);
@@ -48,5 +49,12 @@ bool tool_parse_precision(const char *text, enum bgd_precision *out);
  * in the source tree that it was built in (../..). Writes `path`; false if there is none.
  */
 bool tool_find_data(const char *name, char *path, size_t size);
+
+/* ROOT/FILE, of a root of `length` bytes, to be freed; a file named from "/" on is where it says. NULL: out of memory. */
+char *tool_join(const char *root, size_t length, const char *file);
+
+/* Makes the folder of --report, before the work: where nothing can be written, hours of it need not begin. BGD_WRITE,
+ * BGD_ARGUMENT: it is none, or may not be written. */
+int tool_make_report_folder(const char *folder, struct bgd_err *err);
 
 #endif

@@ -148,23 +148,25 @@ static void put_label(FILE *page, const char *anchor, double x, double y, const 
     fprintf(page, "<text text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", anchor, x, y, text);
 }
 
-static void put_ticks(FILE *page)
+/* `top`: what the y axis goes up to. */
+static void put_ticks(FILE *page, double top)
 {
     for (int i = 0; i <= 5; i++) {
         double at = i / 5.0;
-        char number[16];
+        char number[16], height[16];
         snprintf(number, sizeof number, "%.1f", at);
+        snprintf(height, sizeof height, "%.*f", top < 0.5 ? 2 : 1, at * top);
         put_line(page, "grid", across(at), down(0), across(at), down(1));
         put_line(page, "grid", across(0), down(at), across(1), down(at));
         put_label(page, "middle", across(at), BOTTOM + 17, number);
-        put_label(page, "end", LEFT - 7, down(at) + 4, number);
+        put_label(page, "end", LEFT - 7, down(at) + 4, height);
     }
 }
 
-static void put_axes(FILE *page, const struct chart_axes *axes)
+static void put_axes(FILE *page, const struct chart_axes *axes, double top)
 {
     fprintf(page, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT, axes->title);
-    put_ticks(page);
+    put_ticks(page, top);
     put_line(page, "axis", across(0), down(0), across(1), down(0));
     put_line(page, "axis", across(0), down(0), across(0), down(1));
     put_label(page, "middle", across(0.5), BOTTOM + 36, axes->x);
@@ -195,7 +197,7 @@ static void put_legend(FILE *page, const struct chart_curve *curve, size_t i)
 
 void chart_put_curves(FILE *page, const struct chart_axes *axes, const struct chart_curve *curves, size_t n)
 {
-    put_axes(page, axes);
+    put_axes(page, axes, 1);
     for (size_t i = n; i-- > 0;) /* the strongest on top */
         put_curve(page, &curves[i]);
     for (size_t i = 0; i < n; i++)
@@ -216,7 +218,7 @@ static void put_bin(FILE *page, const struct metrics_bin *bin, int i, size_t mos
 
 void chart_put_reliability(FILE *page, const struct chart_axes *axes, const struct metrics_bin bins[METRICS_BINS])
 {
-    put_axes(page, axes);
+    put_axes(page, axes, 1);
     size_t most = 0;
     for (int i = 0; i < METRICS_BINS; i++)
         most = bins[i].n > most ? bins[i].n : most;
@@ -228,5 +230,38 @@ void chart_put_reliability(FILE *page, const struct chart_axes *axes, const stru
     put_label(page, "end", LEFT - 7, BELOW + 10, number);
     put_label(page, "end", LEFT - 7, HEIGHT - 2, "cards");
     put_line(page, "axis", across(0), HEIGHT - 2, across(1), HEIGHT - 2);
+    fputs("</svg>\n", page);
+}
+
+/* The least of some round numbers that no bar is above. */
+static double top_of(const struct chart_bars *bars)
+{
+    static const double tops[] = {0.05, 0.1, 0.2, 0.5};
+    double most = 0;
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < bars->n; i++)
+            most = fmax(most, bars->shares[side][i]);
+    for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++)
+        if (most <= tops[i])
+            return tops[i];
+    return 1;
+}
+
+void chart_put_bars(FILE *page, const struct chart_axes *axes, const struct chart_bars *bars)
+{
+    static const char *const classes[] = {"first", "second"};
+    double top = top_of(bars), width = (double)SIDE / (double)bars->n / 2 - 1;
+    put_axes(page, axes, top);
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < bars->n; i++) {
+            double height = bars->shares[side][i] / top * SIDE;
+            if (height > 0)
+                fprintf(page, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", classes[side],
+                        across((double)i / (double)bars->n) + 1 + side * width, BOTTOM - height, width, height);
+        }
+        double left = LEFT + side * SIDE / 2.0;
+        fprintf(page, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"12\" height=\"12\"/>\n", classes[side], left, BELOW);
+        put_label(page, "start", left + 19, BELOW + 11, bars->names[side]);
+    }
     fputs("</svg>\n", page);
 }

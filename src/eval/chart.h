@@ -1,7 +1,7 @@
 /*
- * ROC, precision-recall and reliability diagrams as SVG, inside an HTML page whose style sheet names the colours.
+ * ROC, precision-recall and reliability diagrams and histograms as SVG, inside an HTML page whose style sheet names the colours.
  *
- * Classes that the style sheet has: grid, axis, chance, curve, c0..c5 (of curves and their legend), bar, bin.
+ * Classes that the style sheet has: grid, axis, chance, curve, c0..c5 (of curves and their legend), bar, bin, first, second.
  */
 #ifndef BGD_CHART_H
 #define BGD_CHART_H
@@ -44,5 +44,15 @@ void chart_put_curves(FILE *page, const struct chart_axes *axes, const struct ch
 
 /* Share of y = 1 over mean P, a disc per bin whose area is its number of cards, and below how many cards each bin has. */
 void chart_put_reliability(FILE *page, const struct chart_axes *axes, const struct metrics_bin bins[METRICS_BINS]);
+
+/* What a histogram compares: the shares of two samples in `n` bars of the same width over 0..1. */
+struct chart_bars {
+    const char *names[2];
+    const double *shares[2]; /* NAN: not drawn */
+    size_t n;
+};
+
+/* Side by side in each bar; the y axis ends where it suits the highest. */
+void chart_put_bars(FILE *page, const struct chart_axes *axes, const struct chart_bars *bars);
 
 #endif

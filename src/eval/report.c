@@ -1,14 +1,11 @@
 #include "report.h"
 
 #include "../err.h"
-#include "../file.h"
-#include "html.h"
+#include "../page/html.h"
+#include "../page/page.h"
 #include "report_charts.h"
-#include "report_style.h"
 
-#include <locale.h>
 #include <math.h>
-#include <stdlib.h>
 
 #define FAILED_SHOWN 50
 #define FAILED_OPEN 5 /* a longer list is folded */
@@ -260,25 +257,6 @@ static void put_groups(FILE *page, const struct evaluation *evaluation)
 
 /* ---------------------------------------------------------------- mistakes */
 
-#define PICTURE_WIDTH 150.0
-#define PICTURE_HEIGHT 200.0
-
-/* A picture in the shape of the card, whatever the network's, if there is a card. */
-static int put_picture(FILE *page, const char *what, const char *class, const struct bgd_image *image,
-                       const struct bgd_image *card, struct bgd_err *err)
-{
-    if (!image->rgb)
-        return 0;
-    const struct bgd_image *like = card->rgb ? card : image;
-    double scale = fmin(PICTURE_WIDTH / like->width, PICTURE_HEIGHT / like->height);
-    fprintf(page, "<div><img class=\"%s\" alt=\"%s\" width=\"%.0f\" style=\"aspect-ratio:%u/%u\" src=\"", class, what,
-            fmax(1, like->width * scale), like->width, like->height);
-    if (html_picture(page, image, err))
-        return err->code;
-    fprintf(page, "\"/>%s</div>\n", what);
-    return 0;
-}
-
 static void put_truth(FILE *page, const struct label *label)
 {
     if (label->truth[OUTPUT_DEFECTIVE] == 0) {
@@ -315,9 +293,9 @@ static int put_mistake(FILE *page, const struct evaluation *evaluation, const st
     const struct label *label = &evaluation->labels->rows[mistake->card];
     const struct evaluation_card *card = &evaluation->cards[mistake->card];
     fputs("<figure><div class=\"pictures\">\n", page);
-    if (put_picture(page, "card", "smooth", &mistake->image, &mistake->image, err) ||
-        put_picture(page, "mask", "smooth", &mistake->mask, &mistake->image, err) ||
-        put_picture(page, "background that it leaves", "pixels", &mistake->judged, &mistake->image, err))
+    if (page_put_picture(page, "card", "smooth", &mistake->image, &mistake->image, err) ||
+        page_put_picture(page, "mask", "smooth", &mistake->mask, &mistake->image, err) ||
+        page_put_picture(page, "background that it leaves", "pixels", &mistake->judged, &mistake->image, err))
         return err_prefix(err, "%s: ", label->file);
     if (!mistake->image.rgb && !mistake->mask.rgb && !mistake->judged.rgb)
         fputs("no picture", page);
@@ -340,7 +318,7 @@ static int put_mistakes(FILE *page, const struct report *report, struct bgd_err 
     }
     fprintf(page,
             "<h2>The worst mistakes</h2>\n<p class=\"note\">The %zu wrong verdicts whose P(defective) is the furthest from the "
-            "label. Below each the P of the reasons; those that were labelled stand out.</p>\n<div class=\"mistakes\">\n",
+            "label. Below each the P of the reasons; those that were labelled stand out.</p>\n<div class=\"cards\">\n",
             report->n_mistakes);
     for (size_t i = 0; i < report->n_mistakes; i++)
         if (put_mistake(page, report->evaluation, &report->mistakes[i], err))
@@ -351,53 +329,21 @@ static int put_mistakes(FILE *page, const struct report *report, struct bgd_err 
 
 /* ---------------------------------------------------------------- the page */
 
-static int put_page(FILE *page, const struct report *report, struct bgd_err *err)
+static int put_report(FILE *page, const void *user, struct bgd_err *err)
 {
+    const struct report *report = user;
     const struct evaluation *evaluation = report->evaluation;
     const struct evaluation_group *all = &evaluation->groups[0];
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-          "<meta name=\"viewport\" content=\"width=device-width\"/>\n<title>",
-          page);
-    html_text(page, report->title);
-    fprintf(page, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n", report_style);
     put_head(page, report);
     put_headline(page, &all->outputs[OUTPUT_DEFECTIVE]);
     put_confusion(page, all);
     fputs("<h2>Outputs</h2>\n", page);
     put_outputs(page, all);
     put_groups(page, evaluation);
-    if (report_put_charts(page, evaluation, err) || put_mistakes(page, report, err))
-        return err->code;
-    fputs("</main>\n</body>\n</html>\n", page);
-    return 0;
-}
-
-/* The page in memory, to be freed. */
-static int build_page(const struct report *report, char **text, size_t *size, struct bgd_err *err)
-{
-    FILE *page = open_memstream(text, size);
-    if (!page)
-        return err_set(err, BGD_MEMORY, "out of memory for a report");
-    int code = put_page(page, report, err);
-    bool whole = !ferror(page);
-    whole = fclose(page) == 0 && whole;
-    return code || whole ? code : err_set(err, BGD_MEMORY, "out of memory for a report");
+    return report_put_charts(page, evaluation, err) ? err->code : put_mistakes(page, report, err);
 }
 
 int report_write(const struct report *report, const char *path, struct bgd_err *err)
 {
-    /* Numbers have a point, whatever locale the program around the library has set. */
-    locale_t plain = newlocale(LC_ALL_MASK, "C", NULL);
-    if (!plain)
-        return err_set(err, BGD_MEMORY, "out of memory for a report");
-    locale_t before = uselocale(plain);
-    char *text = NULL;
-    size_t size = 0;
-    int code = build_page(report, &text, &size, err);
-    uselocale(before);
-    freelocale(plain);
-    if (!code)
-        code = file_write(path, text, size, err);
-    free(text);
-    return code;
+    return page_write(path, report->title, put_report, report, err);
 }

@@ -1,10 +1,10 @@
-/* The style sheet of the report (report.c): no font, colour or rule comes from outside of the page. */
-#ifndef BGD_REPORT_STYLE_H
-#define BGD_REPORT_STYLE_H
+/* The style sheet of all pages: no font, colour or rule comes from outside of the page. */
+#ifndef BGD_PAGE_STYLE_H
+#define BGD_PAGE_STYLE_H
 
 /* c0..c5 are the colours that Okabe and Ito (2008) chose for all kinds of colour vision; yellow and sky blue, which are weak on
  * white, are left out. Every second curve is dashed, for printing in grey. */
-static const char report_style[] =
+static const char page_style[] =
     ":root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#d8dde2;--panel:#f5f7f8;--good:0,114,178;"
     "--bad:213,94,0;--c0:#1b1f24;--c1:#0072b2;--c2:#d55e00;--c3:#009e73;--c4:#cc79a7;--c5:#e69f00}\n"
     "@media screen and (prefers-color-scheme:dark){:root{--page:#15181b;--ink:#e4e7ea;--soft:#9aa4ad;--line:#333a41;"
@@ -48,6 +48,7 @@ static const char report_style[] =
     "table.confusion td small{font-size:12.5px;color:inherit}\n"
     "table.failed td{text-align:left;white-space:normal;overflow-wrap:anywhere}\n"
     /* plots */
+    ".plots.two{grid-template-columns:repeat(2,1fr);max-width:800px}\n"
     ".plots{display:grid;grid-template-columns:repeat(3,1fr);gap:28px;margin-top:18px;align-items:end}\n"
     "figure{margin:0;break-inside:avoid}\n"
     ".plots figcaption{margin-bottom:8px}\n"
@@ -63,24 +64,27 @@ static const char report_style[] =
     "svg .c0{stroke:var(--c0);stroke-width:2.6}svg .c1{stroke:var(--c1)}svg .c2{stroke:var(--c2);stroke-dasharray:6 2}\n"
     "svg .c3{stroke:var(--c3)}svg .c4{stroke:var(--c4);stroke-dasharray:6 2}svg .c5{stroke:var(--c5)}\n"
     "svg .bin{fill:var(--c1);fill-opacity:.75}svg .bar{fill:var(--soft);fill-opacity:.55}\n"
-    /* mistakes */
-    ".mistakes{display:grid;grid-template-columns:repeat(2,1fr);gap:20px;margin-top:18px}\n"
-    ".mistakes figure{border:1px solid "
+    "svg .first{fill:var(--c1)}svg .second{fill:var(--c5)}\n"
+    /* cards */
+    ".cards{display:grid;grid-template-columns:repeat(2,1fr);gap:20px;margin-top:18px}\n"
+    ".cards figure{border:1px solid "
     "var(--line);border-radius:6px;padding:14px;min-width:0;display:flex;flex-direction:column}\n"
     ".pictures{flex:1;display:flex;gap:10px;align-items:flex-start;margin-bottom:8px;font-size:12px;color:var(--soft)}\n"
     ".pictures div{width:150px;min-width:0}\n"
     ".pictures img{display:block;max-width:100%;height:auto;border:1px solid var(--line);margin-bottom:3px}\n"
     ".pictures img.pixels{image-rendering:pixelated}\n"
-    ".mistakes figcaption{overflow-wrap:anywhere}\n"
-    ".mistakes table{width:100%;margin:8px 0 0;overflow-wrap:normal}\n"
-    ".mistakes th,.mistakes td{width:20%;padding:2px 4px;text-align:center;border:0;font-size:12px;font-weight:400}\n"
-    ".mistakes td.labelled{font-weight:700;color:rgb(var(--bad))}\n"
-    "@media (max-width:900px){.plots,.mistakes{grid-template-columns:1fr}.headline{grid-template-columns:1fr 1fr}}\n"
+    ".pictures .gone{display:flex;width:150px;height:200px;align-items:center;justify-content:center;text-align:center;"
+    "padding:10px;background:var(--line)}\n"
+    ".cards figcaption{overflow-wrap:anywhere}\n"
+    ".cards table{width:100%;margin:8px 0 0;overflow-wrap:normal}\n"
+    ".cards th,.cards td{width:20%;padding:2px 4px;text-align:center;border:0;font-size:12px;font-weight:400}\n"
+    ".cards td.labelled{font-weight:700;color:rgb(var(--bad))}\n"
+    "@media (max-width:900px){.plots,.plots.two,.cards{grid-template-columns:1fr}.headline{grid-template-columns:1fr 1fr}}\n"
     "@media print{body{font-size:11px;print-color-adjust:exact;-webkit-print-color-adjust:exact}main{max-width:none;padding:0}"
     ".wide{overflow:visible}table{font-size:9.5px}td small{font-size:8px}table.outputs th,table.outputs td{padding:3px 4px}"
     "thead th{font-size:9px}tr,figure,.headline "
     "div{break-inside:avoid}h1{font-size:20px}h2{font-size:14px;break-after:avoid;margin-top:24px;padding-top:8px}"
-    ".headline b{font-size:20px}.plots{gap:14px}.plots figcaption span{font-size:10px}.pictures,.mistakes th,.mistakes "
+    ".headline b{font-size:20px}.plots{gap:14px}.plots figcaption span{font-size:10px}.pictures,.cards th,.cards "
     "td{font-size:9px}"
     "details::details-content{content-visibility:visible;display:block}}\n";
 
