@@ -81,7 +81,7 @@ check_not_retried() {
 # lose_power N: what was not synced is lost: the ends of files, and, if N is odd, one of the renames that the folder's fsync
 # has not made sure of, whichever the disk has not come to.
 lose_power() {
-    awk -F '\t' -v n="$1" '
+    awk -F '\t' -v n="$1" -v renames=0 '
         $2 ~ /write|truncate|fallocate/ { dirty[$3] = 1 }
         $2 ~ /sync/ { dirty[$3] = 0; size[$3] = $4; if ($3 ~ /out$/) renames = 0 }
         $2 ~ /^rename/ { dirty[$4] = dirty[$3]; size[$4] = size[$3]; dirty[$3] = 0
@@ -101,17 +101,28 @@ hit() {
     awk -F '\t' '$5 != "-" { n = split($3, parts, "/"); print $2, parts[n]; exit }' log
 }
 
+# A fault that a run may pass over: of closing, when the disk has the file already, and of what SQLite can do without. Short and
+# interrupted writes go on.
+harmless() {
+    case "$1 $2" in
+    'short '* | 'EINTR '*write* | 'EINTR close'*) ;;
+    E*' close '* | E*' ledger.db'* | E*'fdatasync disk') ;;
+    *) false ;;
+    esac
+}
+
 # What is wrong after a run that ended with CODE: judge FORM FAULT CODE HIT
 judge() {
-    case $2:$3 in
-    *:0) ;;
-    kill:137 | power:137 | E*:75) [ -n "$4" ] || echo "exit $3 without a fault: $(tail -1 stderr)" ;;
-    *) echo "exit $3: $(tail -1 stderr)" ;;
+    local form=$1 fault=$2 code=$3 hit=$4
+    case $fault:$code in
+    kill:137 | power:137 | E*:75) [ -n "$hit" ] || echo "exit $code without a fault: $(tail -1 stderr)" ;;
+    *:0) [ -z "$hit" ] || harmless "$fault" "$hit" || echo "exit 0 in spite of the fault" ;;
+    *) echo "exit $code: $(tail -1 stderr)" ;;
     esac
-    case $2:$4 in EINTR:*write*) [ "$3" -eq 0 ] || echo "exit $3: $(tail -1 stderr)" ;; esac
-    [ "$3" -ne 0 ] || diff -rq "$folder/unbroken/$1/disk/out" disk/out | grep -v 'Only in disk/out: .*tmp-'
-    check_published "$1"
-    if [ -e disk/out/manifest.json ]; then check_verify "$1" 0; elif [ -e disk/out/run.json ]; then check_verify "$1" 75; fi
+    case $fault:$hit in EINTR:*write*) [ "$code" -eq 0 ] || echo "exit $code: $(tail -1 stderr)" ;; esac
+    [ "$code" -ne 0 ] || diff -rq "$folder/unbroken/$form/disk/out" disk/out
+    check_published "$form"
+    if [ -e disk/out/manifest.json ]; then check_verify "$form" 0; elif [ -e disk/out/run.json ]; then check_verify "$form" 75; fi
     check_not_retried
 }
 
@@ -136,8 +147,6 @@ trial() {
     )
     if [ -n "$wrong" ]; then
         echo "FAIL $form $fault $at $again: at \"$where\": ${wrong//$'\n'/; }"
-    elif [ $code -eq 0 ] && [ -n "$where" ]; then
-        echo "unharmed $form $fault $where"
     else
         echo "ok $form $fault $at $again"
     fi
@@ -168,7 +177,7 @@ siege() {
     [ -n "$wrong" ] && echo "FAIL siege $1, kill $kills: ${wrong//$'\n'/; }" || echo "ok siege $1"
     rm -rf "$PWD"
 }
-export -f run check_published check_verify check_resumed check_not_retried lose_power hit judge trial siege
+export -f run check_published check_verify check_resumed check_not_retried lose_power hit harmless judge trial siege
 
 # ---------------------------------------------------------------- all of them
 
@@ -217,7 +226,6 @@ cat sieges again chosen >work
 xargs -a work -P "$(nproc)" -L 1 bash -c '"$@"' - >results
 
 grep ^FAIL results
-grep ^unharmed results | sed -E 's/[0-9]{8}/*/; s/tmp-.*/tmp-*/' | sort | uniq -c
 failed=$((failed + $(grep -c ^FAIL results)))
 [ "$(wc -l <results)" -eq "$(wc -l <work)" ] || failed=$((failed + 1))
 echo "$(wc -l <chosen) of $all faults (TRIALS=0 for all), $(wc -l <again) kills of a resumed run, $kills of a larger one: $failed failed"
