@@ -1,11 +1,18 @@
 /* Readers: an item's bytes and their hash, or what the ledger knows of them. */
 #include "err.h"
 #include "flow_ring.h"
+#include "remote.h"
 
 #include <assert.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+/* One thread, and its connections. */
+struct reader {
+    struct flow *flow;
+    struct remote *remote; /* NULL until the first remote object */
+};
 
 /* What became of an item. */
 enum outcome { TO_DECODE, COMPLETE, FOLLOWS, CUT_OFF };
@@ -84,12 +91,22 @@ static bool claim(struct flow *flow, struct slot *slot)
     return !other; /* a slot that follows is no longer this thread's */
 }
 
-static int fetch(struct flow *flow, struct slot *slot)
+static int read_path(struct reader *reader, const char *path, struct file_buffer *file, struct bgd_err *err)
 {
+    if (!remote_is(path))
+        return file_read(path, BGD_IMAGE_BYTES_MAX, file, err);
+    if (!reader->remote && remote_open(reader->flow->options->wake, &reader->remote, err))
+        return err->code;
+    return remote_read(reader->remote, path, BGD_IMAGE_BYTES_MAX, file, err);
+}
+
+static int fetch(struct reader *reader, struct slot *slot)
+{
+    struct flow *flow = reader->flow;
     if (!slot->path)
         return 0;
     double start = flow_now();
-    int code = file_read(slot->path, BGD_IMAGE_BYTES_MAX, &slot->file, &slot->err);
+    int code = read_path(reader, slot->path, &slot->file, &slot->err);
     double seconds = flow_now() - start;
     pthread_mutex_lock(&flow->lock);
     flow->report.read += seconds;
@@ -98,14 +115,15 @@ static int fetch(struct flow *flow, struct slot *slot)
     return code;
 }
 
-static enum outcome read_item(struct flow *flow, struct slot *slot, struct bgd_err *err)
+static enum outcome read_item(struct reader *reader, struct slot *slot, struct bgd_err *err)
 {
+    struct flow *flow = reader->flow;
     err->code = BGD_OK;
     if (slot->err.code) /* the catalogue says why */
         return COMPLETE;
     if (flow->options->ledger && look_up_file(flow, slot, err))
         return COMPLETE;
-    if (fetch(flow, slot))
+    if (fetch(reader, slot))
         return slot->err.code == BGD_NETWORK && flow->options->stop && *flow->options->stop ? CUT_OFF : COMPLETE;
     hash_bytes(slot->file.data, slot->file.size, slot->digest);
     slot->hashed = true;
@@ -117,15 +135,16 @@ static enum outcome read_item(struct flow *flow, struct slot *slot, struct bgd_e
 }
 
 /* Called, and left, with the lock held; works without it. */
-static void read_next(struct flow *flow)
+static void read_next(struct reader *reader)
 {
+    struct flow *flow = reader->flow;
     struct slot *slot = &flow->slots[flow->next_read++ % flow->n_slots];
     assert(slot->state == NAMED);
     slot->state = READING;
     flow->reading++;
     pthread_mutex_unlock(&flow->lock);
     struct bgd_err err;
-    enum outcome outcome = read_item(flow, slot, &err);
+    enum outcome outcome = read_item(reader, slot, &err);
     pthread_mutex_lock(&flow->lock);
     flow->reading--;
     if (err.code) {
@@ -148,15 +167,17 @@ static void read_next(struct flow *flow)
 void *flow_read_items(void *argument)
 {
     struct flow *flow = argument;
+    struct reader reader = {.flow = flow};
     pthread_mutex_lock(&flow->lock);
     while (!flow->failed) {
         if (flow->next_read < flow->next_in && flow->file_bytes <= FLOW_FILE_BYTES)
-            read_next(flow);
+            read_next(&reader);
         else if (flow->closed && flow->next_read == flow->next_in)
             break;
         else
             pthread_cond_wait(&flow->to_read, &flow->lock);
     }
     pthread_mutex_unlock(&flow->lock);
+    remote_close(reader.remote);
     return NULL;
 }

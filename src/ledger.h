@@ -9,10 +9,19 @@
  * Beside them, where asked for, the hash of each file by name, size and time of change: with that, an unchanged file need not
  * even be read.
  *
- * All functions but open and close may be called from any thread. Several processes of one machine may share a database;
- * a network file system is not for it (SQLite's own rule for WAL): give each machine its own. What was kept is committed every
- * LEDGER_BATCH results and when the ledger is closed; a process that is killed loses the rest, which is scored again, and
- * leaves a database that opens and is consistent.
+ * What is kept waits in memory and is written in one short transaction: after LEDGER_BATCH calls of keep, and when the ledger
+ * is closed. Finding sees it at once, other processes when it is written.
+ *   Killed     The process loses what waits, at most LEDGER_BATCH calls, and leaves a database that opens and is consistent.
+ *   Power cut  May also take the last transactions (synchronous=NORMAL). Either way the pictures are only scored again.
+ *   Failure    Of a write that fails, nothing is written. From then on every call fails with that same error, close, too: no
+ *              picture is taken for kept that is not.
+ *   Sharing    Processes of one machine may share a database; each waits up to 30 s for another's transaction, and so do the
+ *              threads that use this ledger meanwhile. A network file system is not for it (SQLite's own rule for WAL): give
+ *              each machine its own.
+ *   Threads    All functions but open and close may be called from any thread. Not across fork.
+ *   Size       72 bytes a card in the database (measured) and 22 more a region; a file's name takes its length and some 45.
+ *   Trust      Rows are checked as they are read, but a hash is XXH3-128, which is not cryptographic: who can forge a picture
+ *              with the hash of another (a seller who knows how, say) gets the other's row. Where that matters, use no ledger.
  */
 #ifndef BGD_LEDGER_H
 #define BGD_LEDGER_H
@@ -33,20 +42,24 @@ struct ledger_entry {
     uint32_t width, height;
 };
 
-/* Opens or creates the database. BGD_ARGUMENT: it is no ledger, or one of a newer version; BGD_DAMAGED; BGD_WRITE: it cannot be
- * written, or stays locked for 30 s. The line names the file. */
+/* Opens the database, or creates it where there is no file or an empty one; the folder must exist. The line names the file.
+ * BGD_ARGUMENT: it is no ledger, or one of another version (it is left as it is); BGD_DAMAGED; BGD_WRITE: it cannot be written,
+ * or stays locked for 30 s; BGD_MEMORY. */
 int ledger_open(const char *path, const char *settings, struct ledger **ledger, struct bgd_err *err);
 
-/* Commits. After a failure nothing is torn, but the last results are not kept. Frees in any case. */
+/* Writes what waits, and frees the ledger in any case. BGD_WRITE: it was not written. NULL is fine. */
 int ledger_close(struct ledger *ledger, struct bgd_err *err);
 
-/* 1: `entry` is what is known of the picture; 0: nothing is; negative: an error. */
+/* 1: `entry` is what is known of the picture; 0: nothing is; negative: an error, and `entry` means nothing. BGD_DAMAGED: its
+ * row is not what a ledger writes; the line names file and hash. Keeping it again mends that. */
 int ledger_find(struct ledger *ledger, const uint8_t hash[HASH_BYTES], struct ledger_entry *entry, struct bgd_err *err);
 
-/* Keeps the entry, in the place of the one that is there. */
+/* Keeps the entry, in the place of the one that is there. Regions after n_regions are not kept. Keep no failure that is not the
+ * bytes' own (BGD_NETWORK, BGD_MEMORY, ...): it would stay. BGD_WRITE: see Failure; BGD_DAMAGED; BGD_MEMORY. */
 int ledger_keep(struct ledger *ledger, const uint8_t hash[HASH_BYTES], const struct ledger_entry *entry, struct bgd_err *err);
 
-/* The same for the hash of a file of that name, size and time of change (nanoseconds since 1970). */
+/* The same for the hash of a file of that name, size and time of change (nanoseconds since 1970). A name has one: of another
+ * size or time it is not found, and keeping it replaces the old one. */
 int ledger_find_file(struct ledger *ledger, const char *name, uint64_t size, int64_t mtime, uint8_t hash[HASH_BYTES],
                      struct bgd_err *err);
 int ledger_keep_file(struct ledger *ledger, const char *name, uint64_t size, int64_t mtime, const uint8_t hash[HASH_BYTES],

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +18,13 @@
 #define REDIRECTS 5L
 #define PAUSE_MS 200 /* before the second try */
 #define RETRY_AFTER_MOST_MS 30000
-#define LOOK_MS 100                /* how often whoever waits looks at `stop` */
+#define LOOK_MS 100                /* how often whoever waits looks at `wake` */
 #define OTHER_BODY_MOST (64 << 10) /* of an answer that is no object; read, since the connection is then used again */
 #define VALIDATOR_MOST 256
 
 struct remote {
     CURLM *multi; /* holds the connections, and runs the transfer of the stream that is being read */
-    const volatile sig_atomic_t *stop;
+    const int *wake;
 };
 
 struct remote_stream {
@@ -210,7 +211,8 @@ static enum outcome judge_result(const struct remote_stream *stream, struct bgd_
 
 static bool stopped(const struct remote *remote)
 {
-    return remote->stop && *remote->stop;
+    struct pollfd wake = {.fd = remote->wake ? *remote->wake : -1, .events = POLLIN};
+    return poll(&wake, 1, 0) > 0;
 }
 
 /* Of a request that is over, or was stopped. */
@@ -332,7 +334,7 @@ static void init_libcurl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-int remote_open(const volatile sig_atomic_t *stop, struct remote **remote, struct bgd_err *err)
+int remote_open(const int *wake, struct remote **remote, struct bgd_err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_libcurl);
@@ -345,7 +347,7 @@ int remote_open(const volatile sig_atomic_t *stop, struct remote **remote, struc
         free(made);
         return out_of_memory(err);
     }
-    made->stop = stop;
+    made->wake = wake;
     *remote = made;
     return 0;
 }

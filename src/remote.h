@@ -22,8 +22,6 @@
 
 #include "file.h"
 
-#include <signal.h>
-
 #define REMOTE_TRIES 5
 
 /* True if `name` begins with http://, https:// or s3://. */
@@ -32,9 +30,9 @@ bool remote_is(const char *name);
 /* Connections that are used again from object to object; one thread at a time. */
 struct remote;
 
-/* `stop`: not 0 ends a transfer or a pause within a second, with BGD_NETWORK; NULL: never. BGD_MEMORY; BGD_ARGUMENT: the
- * environment's endpoint is no http(s) address. */
-int remote_open(const volatile sig_atomic_t *stop, struct remote **remote, struct bgd_err *err);
+/* `wake`: a descriptor that becomes readable when transfers and pauses are to end, within a second and with BGD_NETWORK
+ * (catalogue_options.wake); NULL: never. Borrowed. BGD_MEMORY; BGD_ARGUMENT: the environment's endpoint is no http(s) address. */
+int remote_open(const int *wake, struct remote **remote, struct bgd_err *err);
 void remote_close(struct remote *remote);
 
 /* Reads the whole object: what breaks off is read from its start again. BGD_LIMIT above `most` (< SIZE_MAX) bytes, whatever

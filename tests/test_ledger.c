@@ -594,6 +594,38 @@ Test(ledger, one_that_stays_locked_is_an_error)
     close_well(ledger);
 }
 
+Test(ledger, one_that_kept_nothing_closes_whoever_has_locked_it)
+{
+    struct ledger *ledger = open_as("s");
+    sqlite3 *other;
+    tries_max = 0;
+    cr_assert_eq(sqlite3_open("l.db", &other), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    close_well(ledger);
+    cr_assert_eq(sqlite3_close(other), SQLITE_OK);
+}
+
+/* The file is locked as by a process that creates the tables. */
+static void write_for_100_ms(uint64_t unused)
+{
+    (void)unused;
+    sqlite3 *db;
+    if (sqlite3_open("l.db", &db) || sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) || write(reports[1], "", 1) != 1)
+        _exit(1);
+    usleep(100000);
+}
+
+Test(ledger, creating_one_waits_for_another_that_creates_it)
+{
+    char locked;
+    cr_assert_eq(pipe(reports), 0);
+    scratch_text("l.db", "");
+    pid_t other = child(write_for_100_ms, 0);
+    cr_assert_eq(read(reports[0], &locked, 1), 1);
+    close_well(open_as("s"));
+    cr_expect_eq(wait_for(other), 0);
+}
+
 Test(ledger, a_writer_waits_for_nobody_before_its_batch_is_full)
 {
     struct ledger *a = open_as("s"), *b = open_as("s");
@@ -625,7 +657,7 @@ Test(ledger, one_that_may_only_be_read_is_refused)
     cr_assert_eq(chmod("l.db", 0444), 0);
     bool root = geteuid() == 0; /* root writes everything */
     cr_assert(!root || seteuid(65534) == 0);
-    check_refused("l.db", BGD_WRITE, "read");
+    check_refused("l.db", BGD_WRITE, "attempt to write a readonly database");
     check_refused("folder/l.db", BGD_WRITE, "unable to open");
     cr_assert(!root || seteuid(0) == 0);
 }
@@ -772,6 +804,11 @@ Test(ledger, an_entry_that_was_tampered_with_is_never_trusted)
     expect_tampered("UPDATE results SET entry = CAST(entry || x'00' AS BLOB)");
     expect_tampered("UPDATE results SET entry = 5");
     expect_tampered("UPDATE results SET entry = zeroblob(1000000)");
+    expect_tampered("UPDATE results SET entry = CAST(substr(entry, 1, 5) || x'00' || substr(entry, 7, 32) || x'0004' || "
+                    "replace(hex(zeroblob(512)), '0', 'd') AS BLOB)"); /* a detail of 1024 bytes leaves no room for a NUL */
+    /* One region more than there can be, and all of their bytes. */
+    expect_tampered("UPDATE results SET entry = CAST(substr(entry, 1, 5) || x'11' || substr(entry, 7, 32) || "
+                    "zeroblob(17 * 22 + 2) AS BLOB)");
     expect_byte_refused(0, 2);                   /* version */
     expect_byte_refused(1, -BGD_NETWORK + 1);    /* code */
     expect_byte_refused(2, BGD_TGA + 1);         /* format */

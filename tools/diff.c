@@ -115,7 +115,7 @@ static int take_picture(const struct settings *s, const char *id, struct bgd_ima
     char *path = tool_join(s->root, s->root ? strlen(s->root) : 0, id);
     if (!path)
         return err_set(err, BGD_MEMORY, "out of memory");
-    if (pictures_decode(&pictures, path, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT)) {
+    if (pictures_decode(&pictures, &(struct flow_row){.path = path}, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT)) {
         *picture = pictures.image;
         pictures.image = (struct bgd_image){0};
     }
