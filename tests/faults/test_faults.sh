@@ -79,7 +79,7 @@ check_not_retried() {
 }
 
 # lose_power N: what was not synced is lost: the ends of files, and, if N is odd, one of the renames that the folder's fsync
-# has not made sure of, whichever the disk has not come to.
+# has not made sure of, whichever the disk has not come to. What has no name yet may hold anything.
 lose_power() {
     awk -F '\t' -v n="$1" -v renames=0 '
         $2 ~ /write|truncate|fallocate/ { dirty[$3] = 1 }
@@ -92,6 +92,7 @@ lose_power() {
         while read -r what a b; do
             if [ "$what" = cut ]; then [ ! -e "$b" ] || truncate -s "<$a" "$b"; else mv "$a" "$b"; fi
         done
+    find disk -name '*.part' -exec truncate -s 10000 {} +
 }
 
 # ---------------------------------------------------------------- a trial: one fault, at one call
