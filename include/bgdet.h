@@ -244,8 +244,8 @@ uint32_t bgd_engine_mask_height(const struct bgd_engine *engine);
  * them, before any threshold. BGD_ARGUMENT without a segmenter. From the lane's thread. */
 int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err);
 
-/* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. Not while
- * calls run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's; so does the search
+/* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. May be
+ * asked while they run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's; so does the search
  * for evidence everywhere. */
 struct bgd_engine_seconds {
     double segment, classify;

@@ -10,15 +10,15 @@
 
 #include "bgdet.h"
 
-#define CATALOGUE_NAME_MAX 65536u /* bytes of a line of a list; the kernel takes names of 4,095 */
-#define CATALOGUE_DEPTH_MAX 128u  /* folders inside folders */
+#define CATALOGUE_NAME_MAX 65536u    /* bytes of a line of a list; the kernel takes names of 4,095 */
+#define CATALOGUE_DEPTH_MAX 128u     /* folders inside folders */
 #define CATALOGUE_SHARD_ITEMS 10000u /* what shard_items 0 stands for */
 
 /* What is to be scored: one card. All that it points to is borrowed until the next call of catalogue_next, but `data`. */
 struct item {
-    const char *id;      /* what its row is called */
-    const char *path;    /* where its bytes are: a file, or an object (remote.h); NULL: in `data`, or nowhere (`code`) */
-    uint8_t *data;       /* an entry of a tar, malloc'ed: who takes it sets it to NULL, else catalogue_next frees it */
+    const char *id;   /* what its row is called */
+    const char *path; /* where its bytes are: a file, or an object (remote.h); NULL: in `data`, or nowhere (`code`) */
+    uint8_t *data;    /* an entry of a tar, malloc'ed: who takes it sets it to NULL, else catalogue_next frees it */
     size_t size;
     const char *carried; /* a JSON object to carry into the row, one line; NULL: none */
     uint64_t shard;      /* the unit of a run with --out, from 0 */
@@ -31,13 +31,13 @@ struct item {
 struct catalogue_options {
     char *const *paths; /* borrowed; given in this order, before the list */
     size_t n_paths;
-    bool recursive;          /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
+    bool recursive;       /* a path that is a folder stands for every file in it, hidden ones (".x") left out, links to
                          folders not followed; one that cannot be read, and any without this, is an item itself */
-    const char *list;        /* a file of names, "-" for standard input, NULL for none; borrowed */
-    char separator;          /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
-    const int *wake;         /* a descriptor that becomes readable when the list is to end at once, even in the middle of a wait
+    const char *list;     /* a file of names, "-" for standard input, NULL for none; borrowed */
+    char separator;       /* '\n' (a CR before it is dropped, as are empty lines and a byte order mark), or '\0' */
+    const int *wake;      /* a descriptor that becomes readable when the list is to end at once, even in the middle of a wait
                          for its producer; NULL for none; borrowed */
-    uint32_t shard_items;    /* so many items make a shard */
+    uint32_t shard_items; /* so many items make a shard */
     bool (*wanted)(void *user, uint64_t shard); /* asked once for each shard, in order; one that is not wanted is passed over */
     void *user;
     const char *const *skip; /* files that a walk leaves out, whatever name leads to them: the run's own output.

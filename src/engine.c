@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,7 +21,7 @@ struct lane {
     const struct bgd_image **sights; /* (batch): where they are */
     struct feed_scratch scratch;     /* for shrinking to them */
     struct engine_evidence evidence;
-    struct bgd_engine_seconds seconds;
+    atomic_uint_fast64_t segment_ns, classify_ns; /* the lane's thread adds, anybody reads */
 };
 
 struct bgd_engine {
@@ -359,7 +360,7 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struc
         if (segment(engine, lane, images, n, err))
             return err->code;
         middle = now();
-        lane->seconds.segment += middle - start;
+        lane->segment_ns += (uint64_t)((middle - start) * 1e9);
     }
     if (classify(engine, lane, images, n, err))
         return err->code;
@@ -368,7 +369,7 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struc
             return err->code;
     if (engine->evidence && engine_evidence_find(&lane->evidence, images, n, results, err))
         return err->code;
-    lane->seconds.classify += now() - middle;
+    lane->classify_ns += (uint64_t)((now() - middle) * 1e9);
     return 0;
 }
 
@@ -384,8 +385,8 @@ struct bgd_engine_seconds bgd_engine_seconds(const struct bgd_engine *engine)
 {
     struct bgd_engine_seconds sum = {0};
     for (uint32_t i = 0; i < engine->n_lanes; i++) {
-        sum.segment += engine->lanes[i].seconds.segment;
-        sum.classify += engine->lanes[i].seconds.classify;
+        sum.segment += (double)engine->lanes[i].segment_ns * 1e-9;
+        sum.classify += (double)engine->lanes[i].classify_ns * 1e-9;
     }
     return sum;
 }

@@ -52,6 +52,7 @@ void flow_add_file(struct flow *flow, const struct slot *slot)
 {
     flow->file_bytes += slot->file.size;
     flow->report.bytes += slot->file.size;
+    flow->report.files += slot->file.size > 0;
 }
 
 void flow_drop_file(struct flow *flow, struct slot *slot)
@@ -134,6 +135,7 @@ static void decode_next(struct flow *flow)
 
     pthread_mutex_lock(&flow->lock);
     flow->report.decode += seconds;
+    flow->report.pictures++;
     flow->decoding--;
     if (!flow->options->files)
         flow_drop_file(flow, slot);
@@ -401,7 +403,7 @@ static void *drain(void *argument)
         bool more = flow->slots[(flow->next_out + 1) % flow->n_slots].state == DONE;
         uint64_t index = flow->next_out;
         struct flow_report so_far = flow->report;
-        so_far.waiting = flow->read.n + flow->ready.n;
+        so_far.waiting = flow->next_in - flow->next_out - 1;
         pthread_mutex_unlock(&flow->lock);
         struct bgd_err err;
         int code = keep_result(flow, slot, &err);

@@ -31,10 +31,11 @@
 
 /* What the run has done: its totals. */
 struct flow_report {
-    bool ended;          /* the catalogue's end was reached: not stopped, not failed */
-    double read, decode; /* seconds, all threads added up; what the networks took: bgd_engine_seconds */
-    uint64_t bytes;      /* of the files that were read */
-    uint32_t waiting;    /* pictures that wait to be decoded or scored */
+    bool ended;            /* the catalogue's end was reached: not stopped, not failed */
+    double read, decode;   /* seconds, all threads added up; what the networks took: bgd_engine_seconds */
+    uint64_t files, bytes; /* that were read */
+    uint64_t pictures;     /* decoded, or tried */
+    uint64_t waiting;      /* items that are named and have no row yet */
 };
 
 struct flow_row {

@@ -4,22 +4,9 @@
 #include "file.h"
 #include "utf8.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-void prometheus_count(struct prometheus_state *state, const struct flow_row *row)
-{
-    if (row->code) {
-        assert(row->code < 0 && -row->code < PROMETHEUS_CODES);
-        state->errors[-row->code]++;
-        return;
-    }
-    state->verdicts[row->result.verdict]++;
-    for (int i = 0; i < BGD_REASONS; i++)
-        state->reasons[i] += row->result.holds[i];
-}
 
 /* ---------------------------------------------------------------- text */
 
@@ -65,21 +52,19 @@ static void put_label(FILE *file, const char *label, const char *value)
 
 static void put_images(FILE *file, const struct prometheus_state *state)
 {
-    uint64_t errors = 0;
-    for (int i = 1; i < PROMETHEUS_CODES; i++)
-        errors += state->errors[i];
+    const struct results_counts *counts = &state->counts;
     put_family(file, "images_total", "counter", "Images that have a row, by what the row says.");
     for (int i = 0; i < BGD_VERDICTS; i++)
-        put_series(file, "images_total", "result", bgd_verdict_name((enum bgd_verdict)i), state->verdicts[i]);
-    put_series(file, "images_total", "result", "error", errors);
+        put_series(file, "images_total", "result", bgd_verdict_name((enum bgd_verdict)i), counts->verdicts[i]);
+    put_series(file, "images_total", "result", "error", counts->errors);
 
     put_family(file, "image_errors_total", "counter", "Images that could not be judged, by why.");
-    for (int i = 1; i < PROMETHEUS_CODES; i++)
-        put_series(file, "image_errors_total", "reason", bgd_code_name(-i), state->errors[i]);
+    for (int i = 1; i < BGD_CODES; i++)
+        put_series(file, "image_errors_total", "reason", bgd_code_name(-i), counts->codes[i]);
 
     put_family(file, "image_reasons_total", "counter", "Images for which a reason holds; one image may have several.");
     for (int i = 0; i < BGD_REASONS; i++)
-        put_series(file, "image_reasons_total", "reason", bgd_reason_name((enum bgd_reason)i), state->reasons[i]);
+        put_series(file, "image_reasons_total", "reason", bgd_reason_name((enum bgd_reason)i), counts->reasons[i]);
 }
 
 static void put_stage(FILE *file, const char *name, const struct prometheus_stage *stage)
@@ -93,7 +78,7 @@ static void put_stage(FILE *file, const char *name, const struct prometheus_stag
 
 static void put_work(FILE *file, const struct prometheus_state *state)
 {
-    put_number(file, "ledger_hits_total", "counter", "Images whose row was known from an earlier run.", state->ledger_hits);
+    put_number(file, "ledger_hits_total", "counter", "Images whose result was known of the same bytes.", state->counts.known);
     put_number(file, "read_bytes_total", "counter", "Bytes of images that were read.", state->read_bytes);
     put_family(file, "stage_duration_seconds", "summary", "Time spent on images, all threads added up, by stage.");
     put_stage(file, "read", &state->read);

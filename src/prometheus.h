@@ -4,7 +4,7 @@
  *   bgdet_images_total{result}               counter  rows: "clean", "review", "defective", "error"
  *   bgdet_image_errors_total{reason}         counter  of those with "error": bgd_code_name
  *   bgdet_image_reasons_total{reason}        counter  rows for which a reason holds: bgd_reason_name; one row may have several
- *   bgdet_ledger_hits_total                  counter  rows that an earlier run had made (ledger.h)
+ *   bgdet_ledger_hits_total                  counter  rows whose result was known of the same bytes (results.h)
  *   bgdet_read_bytes_total                   counter
  *   bgdet_stage_duration_seconds{stage}      summary  "read", "decode", "segment", "classify": its _sum, all threads added up,
  *                                                     and the _count of pictures
@@ -26,9 +26,7 @@
 #ifndef BGD_PROMETHEUS_H
 #define BGD_PROMETHEUS_H
 
-#include "flow.h"
-
-#define PROMETHEUS_CODES (1 - BGD_NETWORK) /* bgd_code, its sign turned */
+#include "results.h"
 
 struct prometheus_stage {
     double seconds; /* of all threads; finite, not negative */
@@ -37,10 +35,7 @@ struct prometheus_stage {
 
 struct prometheus_state {
     const char *pipeline, *hash, *device; /* bgd_pipeline_name, bgd_pipeline_hash, bgd_engine_device; borrowed */
-    uint64_t verdicts[BGD_VERDICTS];      /* rows; so are the two below: prometheus_count */
-    uint64_t errors[PROMETHEUS_CODES];
-    uint64_t reasons[BGD_REASONS];
-    uint64_t ledger_hits;
+    struct results_counts counts;
     uint64_t read_bytes;
     struct prometheus_stage read, decode, segment, classify;
     uint64_t queue;
@@ -49,9 +44,6 @@ struct prometheus_state {
     bool finished;
     int exit_code;
 };
-
-/* Counts a row by its verdict and reasons, or by its error. */
-void prometheus_count(struct prometheus_state *state, const struct flow_row *row);
 
 /* Writes the file as file_write does: a reader sees the old text or the new one. The collector takes files called *.prom, which
  * the temporary one is not. BGD_WRITE names the file; BGD_MEMORY. */

@@ -14,14 +14,16 @@ claim "help goes to stdout" 0 "$bgdet" --help; says out 'usage: bgdet' score sho
 claim "version" 0 "$bgdet" --version; says out '^bgdet [0-9]'
 claim "no command is a usage error" 64 "$bgdet"; says err 'usage: bgdet'
 claim "an unknown command is named" 64 "$bgdet" scroe; says err '"scroe"'
-for command in score show eval convert inspect infer; do
+for command in score show eval convert inspect infer manual; do
     claim "$command --help" 0 "$bgdet" $command --help; says out "usage: bgdet $command"
     claim "$command names an unknown option" 64 "$bgdet" $command --no-such-option; says err '--no-such-option'
 done
 claim "an option without its value is named" 64 "$bgdet" score -o; says err 'option -o needs a value'
 claim "no cards is a usage error" 64 "$bgdet" score; says err 'no cards'
 claim "a folder without -r is a usage error" 64 "$bgdet" score "$cards"; says err 'is a folder: -r'
-claim "a wrong number is named" 64 "$bgdet" score --threads 0 x; says err '--threads 0'
+claim "a wrong number is named" 64 "$bgdet" score --threads 0 x; says err '^bgdet score: --threads 0: expected 1\.\.1024$'
+claim "a wrong choice is named" 64 "$bgdet" score --decode half x; says err '--decode half: expected scaled or exact$'
+claim "a name that is empty is refused" 64 "$bgdet" show -o '' x; says err "--output \"\": expected a file's name"
 claim "an unknown device is named" 64 "$bgdet" score -m "$model" --device abacus x; says err 'abacus'
 "$bgdet" --version | grep -q cuda && no_cuda=75 || no_cuda=64 # the device is missing, or the build's part for it
 export CUDA_VISIBLE_DEVICES=-1                                # on machines that have one, too

@@ -24,10 +24,12 @@ static const struct prometheus_state everything = {
     .pipeline = "tracer-te0 + resnet18",
     .hash = "0123456789abcdef0123456789abcdef",
     .device = "onednn",
-    .verdicts = {900, 30, 61},
-    .errors = {[-BGD_MISSING] = 1, [-BGD_DAMAGED] = 5, [-BGD_NETWORK] = 3},
-    .reasons = {40, 10, 8, 7, 6},
-    .ledger_hits = 700,
+    .counts = {.rows = 1000,
+               .verdicts = {900, 30, 61},
+               .errors = 9,
+               .codes = {[-BGD_MISSING] = 1, [-BGD_DAMAGED] = 5, [-BGD_NETWORK] = 3},
+               .reasons = {40, 10, 8, 7, 6},
+               .known = 700},
     .read_bytes = 12345678901234,
     .read = {.seconds = 0.25, .images = 998},
     .decode = {.seconds = 12.0000015, .images = 297},
@@ -84,7 +86,7 @@ static const char golden[] =
     "bgdet_image_reasons_total{reason=\"extra_objects\"} 8\n"
     "bgdet_image_reasons_total{reason=\"cropped\"} 7\n"
     "bgdet_image_reasons_total{reason=\"duplicates\"} 6\n"
-    "# HELP bgdet_ledger_hits_total Images whose row was known from an earlier run.\n"
+    "# HELP bgdet_ledger_hits_total Images whose result was known of the same bytes.\n"
     "# TYPE bgdet_ledger_hits_total counter\n"
     "bgdet_ledger_hits_total 700\n"
     "# HELP bgdet_read_bytes_total Bytes of images that were read.\n"
@@ -156,8 +158,8 @@ Test(prometheus, every_series_is_there_from_the_start)
 
 Test(prometheus, every_code_of_an_error_has_its_series)
 {
-    cr_expect_str_neq(bgd_code_name(1 - PROMETHEUS_CODES), "unknown");
-    cr_expect_str_eq(bgd_code_name(-PROMETHEUS_CODES), "unknown", "there is a newer code");
+    cr_expect_str_neq(bgd_code_name(1 - BGD_CODES), "unknown");
+    cr_expect_str_eq(bgd_code_name(-BGD_CODES), "unknown", "there is a newer code");
 }
 
 Test(prometheus, rows_are_counted_by_what_they_say)
@@ -172,7 +174,7 @@ Test(prometheus, rows_are_counted_by_what_they_say)
         {.code = BGD_NETWORK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        prometheus_count(&state, &rows[i]);
+        results_count(&state.counts, &rows[i]);
     char *text = text_of(&state);
     assert_line(text, "bgdet_images_total{result=\"clean\"} 1");
     assert_line(text, "bgdet_images_total{result=\"review\"} 1");

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,29 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-} commands[] = {
-    {"score", tool_score, "judge the background of product cards"},
-    {"show", tool_show, "draw why cards were judged so"},
-    {"eval", tool_eval, "say how right verdicts are on labelled cards, and calibrate a model"},
-    {"verify", tool_verify, "prove the folder of a sharded run"},
-    {"merge", tool_merge, "join the rows of a sharded run"},
-    {"diff", tool_diff, "say what changed between two runs of score"},
-    {"convert", tool_convert, "turn a PyTorch checkpoint into a model file"},
-    {"inspect", tool_inspect, "show what a model file holds"},
-    {"infer", tool_infer, "run raw tensors (.npy) through a model file"},
-};
+const struct command *const tool_commands[] = {&tool_score,  &tool_show,   &tool_eval,    &tool_diff,
+                                               &tool_verify, &tool_merge,  &tool_convert, &tool_inspect,
+                                               &tool_infer,  &tool_manual, NULL};
 
 static void print_help(FILE *file)
 {
     fputs("bgdet " BGD_VERSION ": finds product cards whose background is defective.\n\n"
           "usage: bgdet COMMAND [options]\n\n",
           file);
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(file, "  %-8s  %s\n", commands[i].name, commands[i].summary);
+    for (size_t i = 0; tool_commands[i]; i++)
+        fprintf(file, "  %-8s  %s\n", tool_commands[i]->name, tool_commands[i]->summary);
     fputs("\n`bgdet COMMAND --help` shows the options of one.\n", file);
 }
 
@@ -55,7 +41,6 @@ static int run(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message, */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
     open_standard_files();
-    opterr = 0; /* tool_bad_option says it */
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) {
         char devices[BACKEND_NAMES];
@@ -67,9 +52,9 @@ static int run(int argc, char **argv)
         print_help(stdout);
         return EXIT_DONE;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; tool_commands[i]; i++)
+        if (strcmp(name, tool_commands[i]->name) == 0)
+            return tool_commands[i]->run(argc - 1, argv + 1);
     if (*name)
         fprintf(stderr, "bgdet: no command \"%s\"\n\n", name);
     print_help(stderr);
@@ -115,70 +100,6 @@ int tool_usage(const char *command, const char *format, ...)
     fprintf(stderr, "\n`bgdet %s --help` shows the options.\n", command);
     va_end(args);
     return EXIT_USAGE;
-}
-
-int tool_bad_option(const char *command, int returned, char **argv)
-{
-    const char *option = argv[optind - 1];
-    if (returned == ':')
-        return tool_usage(command, "option %s needs a value", option);
-    if (optopt && optopt < 256) /* a letter, maybe among others behind one '-' */
-        return tool_usage(command, "unknown option -%c", optopt);
-    return tool_usage(command, "unknown option %s, or it takes no value", option);
-}
-
-bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out)
-{
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (end == text || *end || errno || text[0] == '-' || value < least || value > most)
-        return false;
-    *out = (uint32_t)value;
-    return true;
-}
-
-bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height)
-{
-    char first[16];
-    size_t length = strcspn(text, "x");
-    if (length >= sizeof first || text[length] != 'x')
-        return false;
-    memcpy(first, text, length);
-    first[length] = 0;
-    return tool_parse_count(first, 1, BGD_IMAGE_SIDE_MAX, width) &&
-           tool_parse_count(text + length + 1, 1, BGD_IMAGE_SIDE_MAX, height);
-}
-
-bool tool_parse_rgb(const char *text, float out[3])
-{
-    char *end;
-    for (int i = 0; i < 3; i++) {
-        out[i] = strtof(text, &end);
-        if (end == text || !isfinite(out[i]) || *end != (i < 2 ? ',' : 0))
-            return false;
-        text = end + 1;
-    }
-    return true;
-}
-
-bool tool_parse_share(const char *text, char end, float *out)
-{
-    char *stop;
-    *out = strtof(text, &stop);
-    return stop != text && *stop == end && *out >= 0 && *out <= 1;
-}
-
-bool tool_parse_precision(const char *text, enum bgd_precision *out)
-{
-    static const char *const names[] = {
-        [BGD_PRECISION_AUTO] = "auto", [BGD_PRECISION_F32] = "f32", [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum bgd_precision)i;
-            return true;
-        }
-    return false;
 }
 
 bool tool_find_data(const char *name, char *path, size_t size)

@@ -6,105 +6,61 @@
 #include "sheet.h"
 #include "tools.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-    "usage: bgdet diff [options] A B\n"
-    "\n"
-    "Compares two runs of score, by night or by model: which cards have another verdict (flips), by direction, reason and\n"
-    "group; which errors are new or gone; how far the scores have shifted (population stability index); the largest moves.\n"
-    "\n"
-    "A and B are rows as JSON lines, or the folder of a sharded run. Rows are joined by their ids, in any order. While they "
-    "are\n"
-    "sorted, temporary files in $TMPDIR take some 150 bytes a row; memory does not grow with the rows.\n"
-    "src/diff/comparison.h says what each number means.\n"
-    "\n"
-    "      --group NAME        the member of \"carried\" that is a card's group (default: group)\n"
-    "      --moves N           the N largest moves, 0..400 (default 48)\n"
-    "      --json              one JSON object instead of tables\n"
-    "      --report FOLDER     also write FOLDER/index.html: the same with charts, and the largest moves as pictures\n"
-    "      --root FOLDER       with --report: where the cards' files are looked for (default: as they are named)\n"
-    "      --max-flips N       exit with 1 if more than N cards flipped, or of N% of the cards in both; errors are no flips\n"
-    "\n"
-    "Exit: 0 compared, 1 --max-flips, 64 usage, 65 unusable rows, 66 no such file, 75 try again later.\n";
 
 struct settings {
     struct comparison_options comparison;
     const char *report, *root;
     double max_flips; /* a number, or a percentage; negative: any number will do */
-    bool percent, json, help;
-};
-
-enum { OPT_GROUP = 256, OPT_MOVES, OPT_JSON, OPT_REPORT, OPT_ROOT, OPT_MAX_FLIPS };
-
-static const struct option options[] = {
-    {"group", required_argument, NULL, OPT_GROUP},
-    {"moves", required_argument, NULL, OPT_MOVES},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"report", required_argument, NULL, OPT_REPORT},
-    {"root", required_argument, NULL, OPT_ROOT},
-    {"max-flips", required_argument, NULL, OPT_MAX_FLIPS},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+    bool percent, json;
 };
 
 /* "12" or "0.5%" */
-static int set_max_flips(struct settings *s)
+static bool set_max_flips(void *settings, const char *value)
 {
+    struct settings *s = settings;
     uint32_t count;
     char *end;
-    if (tool_parse_count(optarg, 0, UINT32_MAX, &count)) {
-        s->max_flips = count;
-        s->percent = false;
-        return 0;
-    }
-    s->max_flips = strtod(optarg, &end);
-    s->percent = true;
-    if (end == optarg || strcmp(end, "%") != 0 || !(s->max_flips >= 0 && s->max_flips <= 100))
-        return tool_usage("diff", "--max-flips %s: expected a number of cards, or P%% with P of 0..100", optarg);
-    return 0;
+    s->percent = !tool_parse_count(value, 0, UINT32_MAX, &count);
+    s->max_flips = s->percent ? strtod(value, &end) : count;
+    return !s->percent || (end != value && strcmp(end, "%") == 0 && s->max_flips >= 0 && s->max_flips <= 100);
 }
 
-static int set_moves(struct settings *s)
+static bool set_moves(void *settings, const char *value)
 {
+    struct settings *s = settings;
     uint32_t moves;
-    if (!tool_parse_count(optarg, 0, COMPARISON_MOVES_MAX, &moves))
-        return tool_usage("diff", "--moves %s: expected a number of 0..%u", optarg, COMPARISON_MOVES_MAX);
-    s->comparison.moves = moves;
-    return 0;
+    bool parsed = tool_parse_count(value, 0, COMPARISON_MOVES_MAX, &moves);
+    s->comparison.moves = parsed ? moves : 0;
+    return parsed;
 }
 
-static int set_option(struct settings *s, int option, char **argv)
-{
-    switch (option) {
-    case OPT_GROUP: s->comparison.group = optarg; return 0;
-    case OPT_MOVES: return set_moves(s);
-    case OPT_JSON: s->json = true; return 0;
-    case OPT_REPORT: s->report = optarg; return 0;
-    case OPT_ROOT: s->root = optarg; return 0;
-    case OPT_MAX_FLIPS: return set_max_flips(s);
-    case 'h': s->help = true; return 0;
-    default: return tool_bad_option("diff", option, argv);
-    }
-}
+static const struct option_entry own_options[] = {
+    {0, "group", "NAME", "the member of \"carried\" that is a card's group (default: group)",
+     OPTION_TEXT(struct settings, comparison.group)},
+    {0, "moves", "N", "the N largest moves (default: 48)", OPTION_PARSED(set_moves, "0..400")},
+    {0, "json", NULL, "one JSON object instead of tables", OPTION_FLAG(struct settings, json)},
+    {0, "report", "FOLDER", "also write FOLDER/index.html: the same with charts, and the largest moves as pictures",
+     OPTION_FOLDER(struct settings, report)},
+    {0, "root", "FOLDER", "with --report: where the cards' files are looked for (default: as they are named)",
+     OPTION_FOLDER(struct settings, root)},
+    {0, "max-flips", "N", "exit with 1 if more than N cards flipped, or N% of the cards in both; errors are no flips",
+     OPTION_PARSED(set_max_flips, "a number of cards, or P% with P of 0..100")},
+    {0},
+};
 
-static int parse(struct settings *s, int argc, char **argv)
-{
-    int option, code;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1)
-        if ((code = set_option(s, option, argv)))
-            return code;
-    if (s->help)
-        return 0;
-    if (argc - optind != 2)
-        return tool_usage("diff", "two runs are compared: expected A and B, found %d name%s", argc - optind,
-                          argc - optind == 1 ? "" : "s");
-    for (int i = 0; i < 2; i++)
-        s->comparison.paths[i] = argv[optind + i];
-    return 0;
-}
+static const struct option_group groups[] = {{NULL, own_options, 0}, {0}};
+
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "compared"},
+    {EXIT_FOUND, "--max-flips"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_INPUT, "unusable rows"},
+    {EXIT_MISSING, "no such file"},
+    {EXIT_RETRY, "try again later"},
+    {0},
+};
 
 /* ---------------------------------------------------------------- the report */
 
@@ -173,15 +129,31 @@ static int compare(const struct settings *s)
     return code;
 }
 
-int tool_diff(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct settings s = {.comparison = {.group = "group", .moves = 48}, .max_flips = -1};
-    int code = parse(&s, argc, argv);
-    if (code)
+    int code;
+    if (!options_parse(&tool_diff, &s, &argc, &argv, &code))
         return code;
-    if (s.help) {
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
+    if (argc != 2)
+        return tool_usage("diff", "two runs are compared: expected A and B, found %d name%s", argc, argc == 1 ? "" : "s");
+    for (int i = 0; i < 2; i++)
+        s.comparison.paths[i] = argv[i];
     return compare(&s);
 }
+
+const struct command tool_diff = {
+    .name = "diff",
+    .summary = "say what changed between two runs of score",
+    .synopsis = {"[options] A B"},
+    .text =
+        "Compares two runs of score, by night or by model: which cards have another verdict (flips), by direction, reason "
+        "and group; which errors are new or gone; how far the scores have shifted (population stability index); the largest "
+        "moves.\n"
+        "A and B are rows as JSON lines, or the folder of a sharded run. Rows are joined by their ids, in any order. While "
+        "they are sorted, temporary files in $TMPDIR take some 150 bytes a row; memory does not grow with the rows. "
+        "src/diff/comparison.h says what each number means.",
+    .groups = groups,
+    .exits = exits,
+    .run = run,
+};

@@ -6,43 +6,9 @@
 #include "tools.h"
 #include "utf8.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-    "usage: bgdet eval --labels LABELS.csv [options]\n"
-    "\n"
-    "Judges labelled cards and says how right that was: accuracy, cross-entropy, confusion matrix; precision, recall, F1,\n"
-    "ROC-AUC, average precision and calibration error of the verdict and of each reason; of all cards and of each group; with\n"
-    "95 % intervals (1,000 bootstrap draws, always the same).\n"
-    "\n"
-    "LABELS.csv has the columns file,clean,text,not_white,extra_objects,cropped,duplicates and, if cards come in groups, "
-    "group.\n"
-    "1 is yes, 0 is no; a reason that nobody has looked for stays empty. src/eval/labels.h has the details.\n"
-    "\n"
-    "      --labels FILE       the labelled cards\n"
-    "      --root FOLDER       where their files are looked for (default: the folder of LABELS.csv)\n"
-    "  -p, --pipeline FILE     what judges: a pipeline file (JSON) or a classifier's model file (default: the one that ships,\n"
-    "                          pipelines/default.json); also -m, --model\n"
-    "      --json              one JSON object instead of tables\n"
-    "      --report FOLDER     also write FOLDER/index.html: the same with curves, and the worst mistakes as pictures\n"
-    "      --calibrate[=HOW]   fit the classifier's outputs to these labels, one temperature each (HOW: temperature, default)\n"
-    "                          or a Platt pair each (platt), and its thresholds, and write its model file with them; with few\n"
-    "                          cards, P is drawn towards the middle: take a hundred or more\n"
-    "      --target WHAT       f1: thresholds of the highest F1 (default); precision=P: of the most recall at precision P\n"
-    "      --review LO:HI      with --calibrate: cards with LO <= P(defective) < HI get the verdict \"review\" (default:\n"
-    "                          the band that the model has, if any); the threshold must lie between them\n"
-    "  -o, --output MODEL      with --calibrate: the model file to write; it may be the one that is read\n"
-    "      --decode HOW        scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel\n"
-    "      --device NAME       auto, onednn, ref, cuda (default auto: the fastest that is there)\n"
-    "      --precision P       auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n"
-    "      --threads N         threads that decode and score (default: one per processor)\n"
-    "  -q, --quiet             no progress\n"
-    "\n"
-    "Exit: 0 evaluated (cards that could not be judged are listed and counted), 64 usage, 65 unusable labels or model, or no\n"
-    "card could be judged, 66 no such file, 75 try again later, or no such device.\n";
 
 #define DRAWS 1000
 #define SEED 20261124
@@ -52,95 +18,97 @@ struct settings {
     struct session_settings session;
     struct calibrate_settings calibrate;
     const char *root, *report;
-    bool wants_calibration, wants_target, json, help;
+    bool wants_calibration, wants_target, json;
 };
 
-enum { OPT_LABELS = 256, OPT_ROOT, OPT_JSON, OPT_REPORT, OPT_CALIBRATE, OPT_TARGET, OPT_REVIEW };
+static bool set_calibrate(void *settings, const char *value)
+{
+    struct settings *s = settings;
+    s->wants_calibration = true;
+    s->calibrate.method = value && strcmp(value, "platt") == 0 ? FIT_PLATT : FIT_TEMPERATURE;
+    return !value || s->calibrate.method == FIT_PLATT || strcmp(value, "temperature") == 0;
+}
 
-static const struct option options[] = {
-    {"labels", required_argument, NULL, OPT_LABELS},
-    {"root", required_argument, NULL, OPT_ROOT},
-    {"pipeline", required_argument, NULL, 'p'},
-    {"model", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"report", required_argument, NULL, OPT_REPORT},
-    {"calibrate", optional_argument, NULL, OPT_CALIBRATE},
-    {"target", required_argument, NULL, OPT_TARGET},
-    {"review", required_argument, NULL, OPT_REVIEW},
-    {"output", required_argument, NULL, 'o'},
-    {"decode", required_argument, NULL, SESSION_DECODE},
-    {"device", required_argument, NULL, SESSION_DEVICE},
-    {"precision", required_argument, NULL, SESSION_PRECISION},
-    {"threads", required_argument, NULL, SESSION_THREADS},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
+static bool set_target(void *settings, const char *value)
+{
+    static const char precision[] = "precision=";
+    struct settings *s = settings;
+    struct fit_target *target = &s->calibrate.target;
+    s->wants_target = true;
+    target->f1 = strcmp(value, "f1") == 0;
+    if (target->f1)
+        return true;
+    if (strncmp(value, precision, strlen(precision)) != 0)
+        return false;
+    const char *number = value + strlen(precision);
+    char *end;
+    target->precision = strtod(number, &end);
+    return end != number && !*end && target->precision >= 0 && target->precision <= 1;
+}
+
+static bool set_review(void *settings, const char *value)
+{
+    struct settings *s = settings;
+    float *review = s->calibrate.review;
+    const char *colon = strchr(value, ':');
+    return colon && tool_parse_share(value, ':', &review[0]) && tool_parse_share(colon + 1, '\0', &review[1]) &&
+           review[0] < review[1];
+}
+
+static const struct option_entry own_options[] = {
+    {0, "labels", "FILE", "the labelled cards", OPTION_FILE(struct settings, calibrate.labels)},
+    {0, "root", "FOLDER", "where their files are looked for (default: the folder of LABELS.csv)",
+     OPTION_FOLDER(struct settings, root)},
+    {0, "json", NULL, "one JSON object instead of tables", OPTION_FLAG(struct settings, json)},
+    {0, "report", "FOLDER", "also write FOLDER/index.html: the same with curves, and the worst mistakes as pictures",
+     OPTION_FOLDER(struct settings, report)},
     {0},
 };
 
-static int set_target(struct fit_target *target)
-{
-    static const char precision[] = "precision=";
-    target->f1 = strcmp(optarg, "f1") == 0;
-    if (target->f1)
-        return 0;
-    char *end = optarg;
-    if (strncmp(optarg, precision, strlen(precision)) == 0)
-        target->precision = strtod(optarg + strlen(precision), &end);
-    if (end == optarg || end == optarg + strlen(precision) || *end || !(target->precision >= 0 && target->precision <= 1))
-        return tool_usage("eval", "--target %s: expected f1, or precision=P with P of 0..1", optarg);
-    return 0;
-}
+static const struct option_entry calibration_options[] = {
+    {0, "calibrate", "[=HOW]",
+     "fit the classifier's outputs to these labels, one temperature each (HOW: temperature, default) or a Platt pair each "
+     "(platt), and its thresholds, and write its model file with them; with few cards, P is drawn towards the middle: take a "
+     "hundred or more",
+     OPTION_PARSED_CHOICE(set_calibrate, "temperature", "platt")},
+    {0, "target", "WHAT", "f1: thresholds of the highest F1 (default); precision=P: of the most recall at precision P",
+     OPTION_PARSED(set_target, "f1, or precision=P with P of 0..1"), OPTION_OFFERS("f1", "precision=")},
+    {0, "review", "LO:HI",
+     "cards with LO <= P(defective) < HI get the verdict \"review\" (default: the band that the model has, if any); the "
+     "threshold must lie between them",
+     OPTION_PARSED(set_review, "LO:HI with 0 <= LO < HI <= 1")},
+    {'o', "output", "MODEL", "the model file to write; it may be the one that is read",
+     OPTION_FILE(struct settings, calibrate.output)},
+    {0},
+};
 
-static int set_review(float review[2])
-{
-    const char *colon = strchr(optarg, ':');
-    if (!colon || !tool_parse_share(optarg, ':', &review[0]) || !tool_parse_share(colon + 1, '\0', &review[1]) ||
-        review[0] >= review[1])
-        return tool_usage("eval", "--review %s: expected LO:HI with 0 <= LO < HI <= 1", optarg);
-    return 0;
-}
+static const struct option_group groups[] = {
+    {"Evaluation", own_options, 0},
+    {"Calibration", calibration_options, 0},
+    {"Judging", session_options, offsetof(struct settings, session)},
+    {0},
+};
 
-static int set_option(struct settings *s, int option, char **argv)
-{
-    int code = session_set_option(&s->session, "eval", option);
-    if (code != SESSION_OTHER)
-        return code;
-    switch (option) {
-    case OPT_LABELS: s->calibrate.labels = optarg; return 0;
-    case OPT_ROOT: s->root = optarg; return 0;
-    case OPT_JSON: s->json = true; return 0;
-    case OPT_REPORT: s->report = optarg; return 0;
-    case OPT_CALIBRATE:
-        s->wants_calibration = true;
-        s->calibrate.method = optarg && strcmp(optarg, "platt") == 0 ? FIT_PLATT : FIT_TEMPERATURE;
-        return !optarg || strcmp(optarg, "temperature") == 0 || strcmp(optarg, "platt") == 0
-                   ? 0
-                   : tool_usage("eval", "--calibrate=%s: expected temperature or platt", optarg);
-    case OPT_TARGET: s->wants_target = true; return set_target(&s->calibrate.target);
-    case OPT_REVIEW: return set_review(s->calibrate.review);
-    case 'o': s->calibrate.output = optarg; return 0;
-    case 'h': s->help = true; return 0;
-    default: return tool_bad_option("eval", option, argv);
-    }
-}
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "evaluated (cards that could not be judged are listed and counted)"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_INPUT, "unusable labels or model, or no card could be judged"},
+    {EXIT_MISSING, "no such file"},
+    {EXIT_RETRY, "try again later, or no such device"},
+    {0},
+};
 
-static int parse(struct settings *s, int argc, char **argv)
+/* What only makes sense together. 0 or an exit code. */
+static int check(const struct settings *s, int n_operands, char **operands)
 {
-    int option, code;
-    while ((option = getopt_long(argc, argv, ":p:m:o:qh", options, NULL)) != -1)
-        if ((code = set_option(s, option, argv)))
-            return code;
-    if (s->help)
-        return 0;
-    if (optind < argc)
-        return tool_usage("eval", "%s: cards are named by the labels, not on the command line", argv[optind]);
+    if (n_operands > 0)
+        return tool_usage("eval", "%s: cards are named by the labels, not on the command line", operands[0]);
     if (!s->calibrate.labels)
         return tool_usage("eval", "no --labels LABELS.csv");
     if (s->wants_calibration && !s->calibrate.output)
         return tool_usage("eval", "--calibrate writes a model file: name it with --output (it may be the one that is read)");
     if (!s->wants_calibration && (s->wants_target || s->calibrate.review[1] > 0 || s->calibrate.output))
         return tool_usage("eval", "--target, --review and --output say what --calibrate is to do, which is missing");
-    s->session.engine.uncalibrated = s->wants_calibration;
     return 0;
 }
 
@@ -313,19 +281,31 @@ static int evaluate(struct eval *eval, struct bgd_err *err)
     return s->report ? write_report(eval, &report, err) : 0;
 }
 
-int tool_eval(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct settings s = {.calibrate = {.target = {.f1 = true}}};
-    int code = parse(&s, argc, argv);
-    if (code)
+    int code;
+    if (!options_parse(&tool_eval, &s, &argc, &argv, &code) || (code = check(&s, argc, argv)))
         return code;
-    if (s.help) {
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
+    s.session.engine.uncalibrated = s.wants_calibration;
     struct eval eval = {.settings = &s};
     struct bgd_err err;
     code = evaluate(&eval, &err) ? tool_fail(&err) : EXIT_DONE;
     close_all(&eval);
     return code;
 }
+
+const struct command tool_eval = {
+    .name = "eval",
+    .summary = "say how right verdicts are on labelled cards, and calibrate a model",
+    .synopsis = {"--labels LABELS.csv [options]"},
+    .text =
+        "Judges labelled cards and says how right that was: accuracy, cross-entropy, confusion matrix; precision, recall, F1, "
+        "ROC-AUC, average precision and calibration error of the verdict and of each reason; of all cards and of each group; "
+        "with 95 % intervals (1,000 bootstrap draws, always the same).\n"
+        "LABELS.csv has the columns file,clean,text,not_white,extra_objects,cropped,duplicates and, if cards come in groups, "
+        "group. 1 is yes, 0 is no; a reason that nobody has looked for stays empty. src/eval/labels.h has the details.",
+    .groups = groups,
+    .exits = exits,
+    .run = run,
+};

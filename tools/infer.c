@@ -2,22 +2,11 @@
 #include "backend.h"
 #include "err.h"
 #include "npy.h"
+#include "session.h"
 #include "tools.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-    "usage: bgdet infer MODEL --input X.npy -o Y.npy [--backend ref|onednn|cuda]\n"
-    "\n"
-    "Runs the network of a model file on raw float32 values (n, c, h, w) and writes every output of its graph, float32\n"
-    "(n, c, h, w): to Y.npy if there is one output, else to Y.NAME.npy for each.\n"
-    "\n"
-    "      --input X.npy     the values of the graph's input, as the network takes them: no resize, no normalisation\n"
-    "  -o, --output Y.npy    where the outputs go\n"
-    "      --backend NAME    auto, onednn, ref, cuda (default auto)\n"
-    "      --precision P     auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n";
 
 #define BATCH 64u /* pictures at once, at the most */
 
@@ -26,40 +15,26 @@ struct settings {
     enum bgd_precision precision;
 };
 
-static int parse(struct settings *s, int argc, char **argv, bool *helped)
-{
-    enum { OPT_INPUT = 256, OPT_BACKEND, OPT_PRECISION };
-    static const struct option options[] = {
-        {"input", required_argument, NULL, OPT_INPUT},
-        {"output", required_argument, NULL, 'o'},
-        {"backend", required_argument, NULL, OPT_BACKEND},
-        {"precision", required_argument, NULL, OPT_PRECISION},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1)
-        switch (option) {
-        case OPT_INPUT: s->input = optarg; break;
-        case 'o': s->output = optarg; break;
-        case OPT_BACKEND: s->backend = optarg; break;
-        case OPT_PRECISION:
-            if (!tool_parse_precision(optarg, &s->precision))
-                return tool_usage("infer", "--precision %s: expected auto, f32, f16 or bf16", optarg);
-            break;
-        case 'h':
-            fputs(help, stdout);
-            *helped = true;
-            return EXIT_DONE;
-        default: return tool_bad_option("infer", option, argv);
-        }
-    if (argc - optind != 1)
-        return tool_usage("infer", "%d model files named, expected 1", argc - optind);
-    if (!s->input || !s->output)
-        return tool_usage("infer", "--input and --output are both needed");
-    s->model = argv[optind];
-    return EXIT_DONE;
-}
+static const struct option_entry options[] = {
+    {0, "input", "X.npy", "the values of the graph's input, as the network takes them: no resize, no normalisation",
+     OPTION_FILE(struct settings, input)},
+    {'o', "output", "Y.npy", "where the outputs go", OPTION_FILE(struct settings, output)},
+    {0, "backend", "NAME", "auto, onednn, ref, cuda (default auto)", OPTION_TEXT(struct settings, backend),
+     OPTION_OFFERS("auto", "onednn", "ref", "cuda")},
+    SESSION_PRECISION(struct settings, precision),
+    {0},
+};
+
+static const struct option_group groups[] = {{NULL, options, 0}, {0}};
+
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "written"},
+    {EXIT_USAGE, "usage, or another shape than the network's"},
+    {EXIT_INPUT, "unusable model or values"},
+    {EXIT_MISSING, "no such file"},
+    {EXIT_RETRY, "try again later, or no such device"},
+    {0},
+};
 
 /* The input's values must be (n, c, h, w) of the graph's one input. */
 static int check_input(const struct bgd_model *model, const struct npy *x, const char *path, struct bgd_err *err)
@@ -76,8 +51,8 @@ static int check_input(const struct bgd_model *model, const struct npy *x, const
 }
 
 /* Runs all pictures, batch by batch, into outputs[i] (n, c, h, w). */
-static int run(const struct bgd_model *model, const struct backend *backend, struct device *device, const struct npy *x,
-               float **outputs, struct bgd_err *err)
+static int run_batches(const struct bgd_model *model, const struct backend *backend, struct device *device, const struct npy *x,
+                       float **outputs, struct bgd_err *err)
 {
     struct exec *exec = NULL;
     uint64_t n = x->dims[0], in = shape_size(model_shape(model, 0));
@@ -134,7 +109,7 @@ static int infer(const struct settings *s, const struct bgd_model *model, const 
             code = err_set(err, BGD_MEMORY, "out of memory for %llu pictures", (unsigned long long)x->dims[0]);
     }
     if (!code)
-        code = run(model, backend, device, x, outputs, err);
+        code = run_batches(model, backend, device, x, outputs, err);
     for (uint32_t i = 0; i < model->header->n_outputs && !code; i++)
         code = write_output(model, i, x->dims[0], s->output, outputs[i], err);
     for (uint32_t i = 0; i < BGD_FORMAT_OUTPUTS_MAX; i++)
@@ -143,13 +118,17 @@ static int infer(const struct settings *s, const struct bgd_model *model, const 
     return code;
 }
 
-int tool_infer(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct settings s = {0};
-    bool helped = false;
-    int code = parse(&s, argc, argv, &helped);
-    if (code || helped)
+    int code;
+    if (!options_parse(&tool_infer, &s, &argc, &argv, &code))
         return code;
+    if (argc != 1)
+        return tool_usage("infer", "%d model files named, expected 1", argc);
+    if (!s.input || !s.output)
+        return tool_usage("infer", "--input and --output are both needed");
+    s.model = argv[0];
     struct bgd_model *model = NULL;
     struct npy x = {0};
     struct bgd_err err;
@@ -159,3 +138,14 @@ int tool_infer(int argc, char **argv)
     bgd_model_close(model);
     return code;
 }
+
+const struct command tool_infer = {
+    .name = "infer",
+    .summary = "run raw tensors (.npy) through a model file",
+    .synopsis = {"MODEL --input X.npy -o Y.npy [options]"},
+    .text = "Runs the network of a model file on raw float32 values (n, c, h, w) and writes every output of its graph, float32 "
+            "(n, c, h, w): to Y.npy if there is one output, else to Y.NAME.npy for each.",
+    .groups = groups,
+    .exits = exits,
+    .run = run,
+};

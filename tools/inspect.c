@@ -2,13 +2,7 @@
 #include "model.h"
 #include "tools.h"
 
-#include <getopt.h>
 #include <string.h>
-
-static const char help[] = "usage: bgdet inspect MODEL\n"
-                           "\n"
-                           "Shows the metadata of a model file, its ops with shapes, parameters and multiply-accumulates,\n"
-                           "and its size. The file is checked as a whole first.\n";
 
 /* 11181638 -> "11.18 M" */
 static void print_quantity(char text[24], double value, const char *unit)
@@ -136,28 +130,36 @@ static void print_totals(const struct bgd_model *model)
            text[1], text[2]);
 }
 
-int tool_inspect(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int option;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option != 'h')
-            return tool_bad_option("inspect", option, argv);
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
-    if (argc - optind != 1)
-        return tool_usage("inspect", "%d model files named, expected 1", argc - optind);
+    int code;
+    if (!options_parse(&tool_inspect, NULL, &argc, &argv, &code))
+        return code;
+    if (argc != 1)
+        return tool_usage("inspect", "%d model files named, expected 1", argc);
     struct bgd_model *model;
     struct bgd_err err;
-    if (bgd_model_open(argv[optind], &model, &err))
+    if (bgd_model_open(argv[0], &model, &err))
         return tool_fail(&err);
     char hash[HASH_TEXT];
     model_hash_text(model, hash);
-    printf("%s\n  %-12s %s (format %u)\n", argv[optind], "hash", hash, model->header->version);
+    printf("%s\n  %-12s %s (format %u)\n", argv[0], "hash", hash, model->header->version);
     print_meta(&model->meta);
     print_ops(model);
     print_totals(model);
     bgd_model_close(model);
     return EXIT_DONE;
 }
+
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "shown"}, {EXIT_USAGE, "usage"}, {EXIT_INPUT, "not a model file"}, {EXIT_MISSING, "no such file"}, {0}};
+
+const struct command tool_inspect = {
+    .name = "inspect",
+    .summary = "show what a model file holds",
+    .synopsis = {"MODEL"},
+    .text = "Shows the metadata of a model file, its ops with shapes, parameters and multiply-accumulates, and its size. The "
+            "file is checked as a whole first.",
+    .exits = exits,
+    .run = run,
+};

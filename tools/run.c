@@ -4,6 +4,7 @@
 #include "identity.h"
 #include "maskfile.h"
 #include "pictures.h"
+#include "prometheus.h"
 #include "sheet.h"
 #include "tools.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int run_check_paths(const struct run_settings *s, const char *command)
@@ -36,8 +38,8 @@ struct run {
     struct shards *shards;
     struct ledger *ledger; /* NULL: none is wanted */
     struct sheet *sheet;   /* NULL: none is wanted */
-    uint64_t broken;       /* sources that are unusable as a whole */
-    const char *own[7];    /* what a walk leaves out: the run's own files, and the folder of its masks */
+    time_t start, written; /* of the run, and of its metrics */
+    const char *own[8];    /* what a walk leaves out: the run's own files, and the folder of its masks */
     struct pictures pictures;
 };
 
@@ -83,6 +85,40 @@ static int check_error_rate(const struct run *run, struct bgd_err *err)
                    (unsigned long long)counts->errors, (unsigned long long)counts->rows, (double)most);
 }
 
+static struct prometheus_stage stage(double seconds, uint64_t images)
+{
+    return (struct prometheus_stage){.seconds = seconds, .images = images};
+}
+
+/* Writes the run's numbers for Prometheus, if they are wanted. */
+static int write_metrics(struct run *run, const struct flow_report *report, bool finished, int exit_code, struct bgd_err *err)
+{
+    if (!run->settings->metrics)
+        return 0;
+    const struct results_counts *counts = counts_of(run);
+    struct bgd_engine_seconds engine = bgd_engine_seconds(run->session.engine);
+    uint64_t judged = counts->rows - counts->errors - counts->known;
+    run->written = time(NULL);
+    const struct prometheus_state state = {.pipeline = bgd_pipeline_name(run->session.pipeline),
+                                           .hash = bgd_pipeline_hash(run->session.pipeline),
+                                           .device = bgd_engine_device(run->session.engine),
+                                           .counts = *counts,
+                                           .read_bytes = report->bytes,
+                                           .read = stage(report->read, report->files),
+                                           .decode = stage(report->decode, report->pictures),
+                                           .segment = stage(engine.segment, engine.segment > 0 ? judged : 0),
+                                           .classify = stage(engine.classify, judged),
+                                           .queue = report->waiting,
+                                           .shards = run->shards ? shards_published(run->shards) : 0,
+                                           .start = run->start,
+                                           .last_update = run->written,
+                                           .finished = finished,
+                                           .exit_code = exit_code};
+    return prometheus_write(run->settings->metrics, &state, err);
+}
+
+#define METRICS_EVERY 5 /* seconds */
+
 static int on_row(void *user, const struct flow_row *row, struct bgd_err *err)
 {
     struct run *run = user;
@@ -93,6 +129,8 @@ static int on_row(void *user, const struct flow_row *row, struct bgd_err *err)
         code = maskfile_write(run->settings->masks, run->session.engine, row, err);
     if (!code)
         code = check_error_rate(run, err);
+    if (!code && time(NULL) - run->written >= METRICS_EVERY)
+        code = write_metrics(run, &row->so_far, false, 0, err);
     const struct results_counts *counts = counts_of(run);
     progress_show(&run->session.progress, counts->rows, counts->errors, row->progress);
     return code;
@@ -185,8 +223,13 @@ static int open_all(struct run *run, struct bgd_err *err)
         return err_set(err, BGD_WRITE, "%s: %s", s->masks, strerror(errno));
     if (open_rows(run, err) || open_ledger(run, err))
         return err->code;
-    const char *const own[] = {
-        s->results.path ? results_place(run->results) : NULL, s->results.path, s->sheet, s->masks, s->shards.folder, s->ledger};
+    const char *const own[] = {s->results.path ? results_place(run->results) : NULL,
+                               s->results.path,
+                               s->sheet,
+                               s->masks,
+                               s->shards.folder,
+                               s->ledger,
+                               s->metrics};
     for (size_t i = 0, n = 0; i < sizeof own / sizeof own[0]; i++)
         if (own[i])
             run->own[n++] = own[i];
@@ -272,14 +315,18 @@ static int run_opened(struct run *run)
     struct bgd_err err;
     bool masks = bgd_engine_mask_width(run->session.engine) && (s->masks || (s->sheet && s->cut_out));
     /* A table on the terminal is its own progress, and the two would write over each other. */
-    bool bar = s->shards.folder || s->results.path || !isatty(STDOUT_FILENO);
+    bool table = !s->shards.folder && !s->results.path && isatty(STDOUT_FILENO);
+    enum progress_form form = table && s->progress == PROGRESS_BAR ? PROGRESS_NONE : s->progress;
     const struct flow_options wants = {.masks = masks,
                                        .files = s->sheet,
                                        .readers = s->readers,
                                        .ledger = run->ledger,
                                        .trust_mtime = s->trust_mtime,
                                        .retry = s->shards.retry};
-    int code = session_run(&run->session, run->catalogue, &wants, bar ? PROGRESS_BAR : PROGRESS_NONE, on_row, run, &err);
+    run->start = time(NULL);
+    int code = write_metrics(run, &run->session.report, false, 0, &err);
+    if (!code)
+        code = session_run(&run->session, run->catalogue, &wants, form, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
     if (finish_rows(run, &err))
         exit_code = tool_fail(&err);
@@ -290,11 +337,13 @@ static int run_opened(struct run *run)
         exit_code = tool_fail(&err);
     if (!s->session.quiet)
         print_summary(run);
-    if (!run->session.report.ended) {
+    if (!run->session.report.ended)
         print_stop(run);
-        return exit_code ? exit_code : EXIT_RETRY;
-    }
-    return exit_code ? exit_code : s->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;
+    if (!exit_code && !run->session.report.ended)
+        exit_code = EXIT_RETRY;
+    if (!exit_code && s->fail_on_defective && counts->verdicts[BGD_DEFECTIVE])
+        exit_code = EXIT_FOUND;
+    return exit_code;
 }
 
 int run_cards(struct run_settings *settings)
@@ -302,6 +351,8 @@ int run_cards(struct run_settings *settings)
     struct run run = {.settings = settings};
     struct bgd_err err;
     int code = open_all(&run, &err) ? tool_fail(&err) : run_opened(&run);
+    if (run.start && write_metrics(&run, &run.session.report, true, code, &err))
+        tool_fail(&err);
     close_all(&run);
     return code;
 }

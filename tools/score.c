@@ -2,137 +2,141 @@
 #include "run.h"
 #include "tools.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char help[] =
-    "usage: bgdet score [options] FILE...            files\n"
-    "       bgdet score [options] -r FOLDER...       and every file in folders\n"
-    "       bgdet score [options] --files-from LIST  names, one a line; - is standard input\n"
-    "\n"
-    "Judges each card: defective if its background shows text, is not white, shows extra objects, or if the\n"
-    "main object is cropped or there more than once. A model may also have a band in which its verdict is review (bgdet "
-    "eval).\n"
-    "Every input gets a row, in the order given; that of a card that is not clean says where it shows why.\n"
-    "\n"
-    "  -p, --pipeline FILE     how to judge: a pipeline file (JSON) or a classifier's model file (default: the one that\n"
-    "                          ships, pipelines/default.json); also -m, --model\n"
-    "  -o, --output FILE       rows to FILE, complete or not there; the unfinished rows stand in FILE.part\n"
-    "  -f, --format FORM       jsonl, csv or table (default: table on a terminal, csv for FILE.csv, else jsonl)\n"
-    "      --sheet FILE.png    also draw a contact sheet of the first 400 cards with their verdicts\n"
-    "      --masks FOLDER      also write each card's mask, its object white, as FOLDER/CARD.png of the card's own size\n"
-    "      --fail-on defective exit with 1 if any card is defective; cards to review do not count\n"
-    "  -r, --recursive         walk into folders\n"
-    "      --files-from LIST   read names from LIST\n"
-    "  -0, --null              names in LIST are separated by NUL, not by newlines (find -print0)\n"
-    "      --decode HOW        scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel\n"
-    "      --device NAME       auto, onednn, ref, cuda (default auto: the fastest that is there)\n"
-    "      --precision P       auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)\n"
-    "      --threads N         threads that decode and score (default: one per processor)\n"
-    "      --batch N           cards scored at once (default: what suits the device)\n"
-    "  -q, --quiet             no progress, no summary\n"
-    "\n"
-    "Exit: 0 every input got a row, 1 --fail-on, 64 usage, 65 unusable input, 66 no such model or list, 75 try again later,\n"
-    "or no such device.\n";
-
 struct settings {
     struct run_settings run;
-    const char *format;
-    bool help;
+    bool null; /* names in a list end with NUL */
+    uint32_t progress;
+    uint32_t format; /* enum results_form, or FORMAT_BY_NAME */
 };
 
-enum {
-    OPT_FILES_FROM = 256,
-    OPT_SHEET,
-    OPT_MASKS,
-    OPT_FAIL_ON,
-    OPT_BATCH,
-    OPT_OUT,
-    OPT_SHARD,
-    OPT_SHARD_CARDS,
-    OPT_REPLACE,
-    OPT_LEDGER,
-    OPT_TRUST_MTIME,
-    OPT_MAX_ERROR_RATE
-};
+#define FORMAT_BY_NAME UINT32_MAX
 
-static const struct option options[] = {
-    {"pipeline", required_argument, NULL, 'p'},
-    {"model", required_argument, NULL, 'm'},
-    {"output", required_argument, NULL, 'o'},
-    {"format", required_argument, NULL, 'f'},
-    {"sheet", required_argument, NULL, OPT_SHEET},
-    {"masks", required_argument, NULL, OPT_MASKS},
-    {"fail-on", required_argument, NULL, OPT_FAIL_ON},
-    {"recursive", no_argument, NULL, 'r'},
-    {"files-from", required_argument, NULL, OPT_FILES_FROM},
-    {"null", no_argument, NULL, '0'},
-    {"decode", required_argument, NULL, SESSION_DECODE},
-    {"device", required_argument, NULL, SESSION_DEVICE},
-    {"precision", required_argument, NULL, SESSION_PRECISION},
-    {"threads", required_argument, NULL, SESSION_THREADS},
-    {"batch", required_argument, NULL, OPT_BATCH},
-    {"out", required_argument, NULL, OPT_OUT},
-    {"shard", required_argument, NULL, OPT_SHARD},
-    {"shard-cards", required_argument, NULL, OPT_SHARD_CARDS},
-    {"replace", no_argument, NULL, OPT_REPLACE},
-    {"ledger", required_argument, NULL, OPT_LEDGER},
-    {"trust-mtime", no_argument, NULL, OPT_TRUST_MTIME},
-    {"max-error-rate", required_argument, NULL, OPT_MAX_ERROR_RATE},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
+static bool set_fail_on(void *settings, const char *value)
+{
+    struct settings *s = settings;
+    s->run.fail_on_defective = true;
+    return strcmp(value, "defective") == 0;
+}
+
+static const struct option_entry card_options[] = {
+    {'r', "recursive", NULL, "walk into folders: every file in them is a card",
+     OPTION_FLAG(struct settings, run.catalogue.recursive)},
+    {0, "files-from", "LIST", "read names from LIST, one a line; - is standard input",
+     OPTION_FILE(struct settings, run.catalogue.list)},
+    {'0', "null", NULL, "names in LIST are separated by NUL, not by newlines (find -print0)",
+     OPTION_FLAG(struct settings, null)},
     {0},
 };
 
-static int set_option(struct settings *s, int option, char **argv)
+static const struct option_entry output_options[] = {
+    {'o', "output", "FILE", "rows to FILE, complete or not there; the unfinished rows stand in FILE.part",
+     OPTION_FILE(struct settings, run.results.path)},
+    {'f', "format", "FORM", "jsonl, csv or table (default: table on a terminal, csv for FILE.csv, else jsonl)",
+     OPTION_CHOICE(struct settings, format, [RESULTS_JSONL] = "jsonl", [RESULTS_CSV] = "csv", [RESULTS_TABLE] = "table")},
+    {0, "sheet", "FILE.png", "also draw a contact sheet of the first 400 cards with their verdicts",
+     OPTION_FILE(struct settings, run.sheet)},
+    {0, "masks", "FOLDER", "also write each card's mask, its object white, as FOLDER/CARD.png of the card's own size",
+     OPTION_FOLDER(struct settings, run.masks)},
+    {0, "fail-on", "WHAT", "defective: exit with 1 if any card is; cards to review do not count",
+     OPTION_PARSED_CHOICE(set_fail_on, "defective")},
+    {0},
+};
+
+static bool set_shard(void *settings, const char *value)
 {
-    int code = session_set_option(&s->run.session, "score", option);
-    if (code != SESSION_OTHER)
-        return code;
-    switch (option) {
-    case 'o':
-        s->run.results.path = strcmp(optarg, "-") == 0 ? NULL : optarg;
-        return *optarg ? 0 : tool_usage("score", "--output \"\": expected a file's name");
-    case 'f': s->format = optarg; return 0;
-    case OPT_SHEET: s->run.sheet = optarg; return 0;
-    case OPT_MASKS: s->run.masks = optarg; return 0;
-    case OPT_FAIL_ON:
-        s->run.fail_on_defective = true;
-        return strcmp(optarg, "defective") == 0 ? 0 : tool_usage("score", "--fail-on %s: expected defective", optarg);
-    case OPT_FILES_FROM: s->run.catalogue.list = optarg; return 0;
-    case 'r': s->run.catalogue.recursive = true; return 0;
-    case '0': s->run.catalogue.separator = '\0'; return 0;
-    case OPT_BATCH:
-        return tool_parse_count(optarg, 1, 4096, &s->run.session.engine.batch)
-                   ? 0
-                   : tool_usage("score", "--batch %s: expected 1..4096", optarg);
-    case OPT_OUT: s->run.shards.folder = optarg; return 0;
-    case OPT_SHARD: {
-        char *slash = strchr(optarg, '/');
-        if (slash)
-            *slash = 0;
-        return slash && tool_parse_count(slash + 1, 1, 1000000, &s->run.shards.parts) &&
-                       tool_parse_count(optarg, 0, s->run.shards.parts - 1, &s->run.shards.part)
-                   ? 0
-                   : tool_usage("score", "--shard %s: expected K/N, K of 0 to N - 1", optarg);
-    }
-    case OPT_SHARD_CARDS:
-        return tool_parse_count(optarg, 1, 1000000000, &s->run.catalogue.shard_items)
-                   ? 0
-                   : tool_usage("score", "--shard-cards %s: expected 1 or more", optarg);
-    case OPT_REPLACE: s->run.shards.replace = true; return 0;
-    case OPT_LEDGER: s->run.ledger = optarg; return 0;
-    case OPT_TRUST_MTIME: s->run.trust_mtime = true; return 0;
-    case OPT_MAX_ERROR_RATE:
-        return tool_parse_share(optarg, 0, &s->run.max_error_rate)
-                   ? 0
-                   : tool_usage("score", "--max-error-rate %s: expected a share, 0 to 1", optarg);
-    case 'h': s->help = true; return 0;
-    default: return tool_bad_option("score", option, argv);
-    }
+    struct settings *s = settings;
+    struct shards_options *shards = &s->run.shards;
+    char part[16];
+    size_t length = strcspn(value, "/");
+    if (length >= sizeof part || value[length] != '/' || !tool_parse_count(value + length + 1, 1, 1000000, &shards->parts))
+        return false;
+    memcpy(part, value, length);
+    part[length] = 0;
+    return tool_parse_count(part, 0, shards->parts - 1, &shards->part);
 }
+
+/* NULL: every kind. */
+static bool set_retry(void *settings, const char *value)
+{
+    struct settings *s = settings;
+    for (int i = 1; i < BGD_CODES; i++)
+        if (!value || strcmp(value, bgd_code_name(-i)) == 0)
+            s->run.shards.retry |= 1u << i;
+    return s->run.shards.retry != 0;
+}
+
+static bool set_error_rate(void *settings, const char *value)
+{
+    struct settings *s = settings;
+    return tool_parse_share(value, 0, &s->run.max_error_rate);
+}
+
+static const struct option_entry shard_options[] = {
+    {0, "out", "DIR",
+     "rows to DIR, a file for each shard, and a manifest: a run that was killed goes on where it was. A tar is a shard, and so "
+     "are "
+     "every 10,000 other cards",
+     OPTION_FOLDER(struct settings, run.shards.folder)},
+    {0, "shard", "K/N", "only the shards whose number modulo N is K: N processes, on as many machines, share DIR",
+     OPTION_PARSED(set_shard, "K/N with K of 0 to N - 1")},
+    {0, "shard-cards", "N", "cards to a shard that is no tar (default: 10,000)",
+     OPTION_COUNT(struct settings, run.catalogue.shard_items, 1, UINT32_MAX)},
+    {0, "replace", NULL, "if DIR holds another run (other sources, model or settings), remove its results instead of refusing",
+     OPTION_FLAG(struct settings, run.shards.replace)},
+    {0},
+};
+
+static const struct option_entry night_options[] = {
+    {0, "ledger", "FILE",
+     "a database of results by content: what an earlier run with this model and these settings has judged is not decoded "
+     "again, and "
+     "the same picture under several names is scored once",
+     OPTION_FILE(struct settings, run.ledger)},
+    {0, "trust-mtime", NULL, "with --ledger: a file of the name, size and time of change that it knows is not even read",
+     OPTION_FLAG(struct settings, run.trust_mtime)},
+    {0, "retry-failed", "[=CODE]", "try cards again that ended in an error (or in this one), although --ledger or DIR has it",
+     OPTION_PARSED(set_retry, "an error code of a row"),
+     OPTION_OFFERS("missing", "unreadable", "unknown_format", "damaged", "unsupported", "limit", "network")},
+    {0, "max-error-rate", "P", "stop with 65 when, of 100 cards or more, a larger share than P (0..1) are errors",
+     OPTION_PARSED(set_error_rate, "a share of 0..1")},
+    {0, "metrics", "FILE", "keep the run's numbers in FILE, for Prometheus (node_exporter's textfile collector)",
+     OPTION_FILE(struct settings, run.metrics)},
+    {0, "progress", "FORM", "bar: on a terminal (default); json: a line a second on stderr; none",
+     OPTION_CHOICE(struct settings, progress, [PROGRESS_NONE] = "none", [PROGRESS_BAR] = "bar", [PROGRESS_JSON] = "json")},
+    {0},
+};
+
+static const struct option_entry batch_options[] = {
+    {0, "readers", "N", "files, or remote objects, that are read at the same time (default: 16)",
+     OPTION_COUNT(struct settings, run.readers, 1, 1024)},
+    {0, "batch", "N", "cards scored at once (default: what suits the device)",
+     OPTION_COUNT(struct settings, run.session.engine.batch, 1, 4096)},
+    {0},
+};
+
+static const struct option_group groups[] = {
+    {"Cards", card_options, 0},
+    {"Output", output_options, 0},
+    {"Many cards", shard_options, 0},
+    {"Every night", night_options, 0},
+    {"Judging", session_options, offsetof(struct settings, run.session)},
+    {NULL, batch_options, 0},
+    {0},
+};
+
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "every input got a row"},
+    {EXIT_FOUND, "--fail-on"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_INPUT, "unusable input"},
+    {EXIT_MISSING, "no such model or list"},
+    {EXIT_RETRY, "try again later, or no such device"},
+    {0},
+};
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -140,45 +144,64 @@ static bool ends_with(const char *text, const char *end)
     return length >= n && strcmp(text + length - n, end) == 0;
 }
 
-static int choose_form(struct settings *s)
+static void choose_form(struct settings *s)
 {
-    static const char *const names[] = {"jsonl", "csv", "table"};
-    bool terminal = !s->run.results.path && isatty(STDOUT_FILENO);
-    s->run.results.form = terminal                                                        ? RESULTS_TABLE
-                          : s->run.results.path && ends_with(s->run.results.path, ".csv") ? RESULTS_CSV
-                                                                                          : RESULTS_JSONL;
-    s->run.results.colour = terminal && !getenv("NO_COLOR");
-    for (size_t i = 0; s->format && i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(s->format, names[i]) == 0) {
-            s->run.results.form = (enum results_form)i;
-            return 0;
-        }
-    return s->format ? tool_usage("score", "--format %s: expected jsonl, csv or table", s->format) : 0;
+    struct results_options *results = &s->run.results;
+    bool terminal = !results->path && isatty(STDOUT_FILENO);
+    results->colour = terminal && !getenv("NO_COLOR");
+    if (s->format != FORMAT_BY_NAME)
+        results->form = (enum results_form)s->format;
+    else if (terminal)
+        results->form = RESULTS_TABLE;
+    else
+        results->form = results->path && ends_with(results->path, ".csv") ? RESULTS_CSV : RESULTS_JSONL;
 }
 
-static int parse(struct settings *s, int argc, char **argv)
+/* What excludes what, or needs it. */
+static int check_combination(const struct settings *s)
 {
-    int option, code;
-    s->run.catalogue.separator = '\n';
-    s->run.shards.parts = 1;
-    s->run.max_error_rate = 1;
-    while ((option = getopt_long(argc, argv, ":p:m:o:f:r0qh", options, NULL)) != -1)
-        if ((code = set_option(s, option, argv)))
-            return code;
-    if (s->help)
-        return 0;
-    s->run.catalogue.paths = argv + optind;
-    s->run.catalogue.n_paths = (size_t)(argc - optind);
-    code = run_check_paths(&s->run, "score");
-    return code ? code : choose_form(s);
+    const struct shards_options *shards = &s->run.shards;
+    if (shards->folder && (s->run.results.path || s->format != FORMAT_BY_NAME))
+        return tool_usage("score", "--out has its own files, JSON lines: it excludes --output and --format");
+    if (!shards->folder && (shards->parts > 1 || shards->replace || s->run.catalogue.shard_items))
+        return tool_usage("score", "--shard, --shard-cards and --replace need --out DIR");
+    if (s->run.ledger && s->run.masks)
+        return tool_usage("score", "--masks excludes --ledger, which keeps results and no masks");
+    if (s->run.trust_mtime && !s->run.ledger)
+        return tool_usage("score", "--trust-mtime needs --ledger FILE");
+    if (shards->retry && !s->run.ledger && !shards->folder)
+        return tool_usage("score", "--retry-failed needs --ledger FILE or --out DIR");
+    return 0;
 }
 
-int tool_score(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    struct settings s = {0};
-    int code = parse(&s, argc, argv);
-    if (code || !s.help)
-        return code ? code : run_cards(&s.run);
-    fputs(help, stdout);
-    return EXIT_DONE;
+    struct settings s = {.format = FORMAT_BY_NAME, .progress = PROGRESS_BAR, .run = {.shards.parts = 1, .max_error_rate = 1}};
+    int code;
+    if (!options_parse(&tool_score, &s, &argc, &argv, &code))
+        return code;
+    if (s.run.results.path && strcmp(s.run.results.path, "-") == 0)
+        s.run.results.path = NULL;
+    s.run.catalogue.separator = s.null ? '\0' : '\n';
+    s.run.catalogue.paths = argv;
+    s.run.catalogue.n_paths = (size_t)argc;
+    s.run.progress = (enum progress_form)s.progress;
+    choose_form(&s);
+    code = check_combination(&s);
+    if (!code)
+        code = run_check_paths(&s.run, "score");
+    return code ? code : run_cards(&s.run);
 }
+
+const struct command tool_score = {
+    .name = "score",
+    .summary = "judge the background of product cards",
+    .synopsis = {"[options] FILE...", "[options] -r FOLDER...", "[options] --files-from LIST"},
+    .text =
+        "Judges each card: defective if its background shows text, is not white, shows extra objects, or if the main object "
+        "is cropped or there more than once. A model may also have a band in which its verdict is review (bgdet eval). "
+        "Every input gets a row, in the order given; that of a card that is not clean says where it shows why.",
+    .groups = groups,
+    .exits = exits,
+    .run = run,
+};

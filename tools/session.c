@@ -4,32 +4,33 @@
 #include "tools.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int session_set_option(struct session_settings *s, const char *command, int option)
+static bool set_decode(void *settings, const char *value)
 {
-    switch (option) {
-    case 'p':
-    case 'm': s->pipeline = optarg; return 0;
-    case 'q': s->quiet = true; return 0;
-    case SESSION_DECODE:
-        s->exact = strcmp(optarg, "exact") == 0;
-        return s->exact || strcmp(optarg, "scaled") == 0 ? 0
-                                                         : tool_usage(command, "--decode %s: expected scaled or exact", optarg);
-    case SESSION_DEVICE: s->engine.device = optarg; return 0;
-    case SESSION_PRECISION:
-        return tool_parse_precision(optarg, &s->engine.precision)
-                   ? 0
-                   : tool_usage(command, "--precision %s: expected auto, f32, f16 or bf16", optarg);
-    case SESSION_THREADS:
-        return tool_parse_count(optarg, 1, 1024, &s->threads) ? 0
-                                                              : tool_usage(command, "--threads %s: expected 1..1024", optarg);
-    default: return SESSION_OTHER;
-    }
+    struct session_settings *s = settings;
+    s->exact = strcmp(value, "exact") == 0;
+    return s->exact || strcmp(value, "scaled") == 0;
 }
+
+const struct option_entry session_options[] = {
+    {'p', "pipeline", "FILE",
+     "how to judge: a pipeline file (JSON) or a classifier's model file (default: the one that ships, pipelines/default.json)",
+     OPTION_FILE(struct session_settings, pipeline)},
+    {'m', "model", "FILE", "the same as --pipeline", OPTION_FILE(struct session_settings, pipeline)},
+    {0, "decode", "HOW", "scaled: decode JPEG and WebP no larger than needed (default); exact: every pixel",
+     OPTION_PARSED_CHOICE(set_decode, "scaled", "exact")},
+    {0, "device", "NAME", "auto, onednn, ref, cuda (default auto: the fastest that is there)",
+     OPTION_TEXT(struct session_settings, engine.device), OPTION_OFFERS("auto", "onednn", "ref", "cuda")},
+    SESSION_PRECISION(struct session_settings, engine.precision),
+    {0, "threads", "N", "threads that decode and score (default: one per processor)",
+     OPTION_COUNT(struct session_settings, threads, 1, 1024)},
+    {'q', "quiet", NULL, "no progress and no summary; show prints no table either",
+     OPTION_FLAG(struct session_settings, quiet)},
+    {0},
+};
 
 /* ---------------------------------------------------------------- signals */
 

@@ -3,6 +3,7 @@
 #define BGD_SESSION_H
 
 #include "flow.h"
+#include "options.h"
 #include "pipeline.h"
 #include "progress.h"
 
@@ -13,10 +14,16 @@ struct session_settings {
     bool exact, quiet;
 };
 
-/* Options that all have: -p -m -q --decode --device --precision --threads. `option` as getopt_long returned it; 0 or an exit
- * code; SESSION_OTHER if it is none of them. */
-enum { SESSION_DECODE = 512, SESSION_DEVICE, SESSION_PRECISION, SESSION_THREADS, SESSION_OTHER = -1 };
-int session_set_option(struct session_settings *settings, const char *command, int option);
+/* The options of a struct session_settings. */
+extern const struct option_entry session_options[];
+
+/* One of them that infer has, too, for any struct with such a member. */
+#define SESSION_PRECISION(type, member)                                                                                        \
+    {                                                                                                                          \
+        0, "precision", "P", "auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)",                                 \
+            OPTION_CHOICE(type, member, [BGD_PRECISION_AUTO] = "auto", [BGD_PRECISION_F32] = "f32",                            \
+                          [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16")                                          \
+    }
 
 struct session {
     struct session_settings settings; /* threads filled in */

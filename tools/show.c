@@ -2,59 +2,35 @@
 #include "run.h"
 #include "tools.h"
 
-#include <getopt.h>
-
-static const char help[] =
-    "usage: bgdet show [options] CARD... -o OUT.png\n"
-    "\n"
-    "Draws each card, with an outline around what it is defective for, beside its mask (the main object, white), the\n"
-    "background that it leaves, at the size that the classifier sees it, and the verdict with its reasons as bars, each\n"
-    "in the colour of its outlines. A classifier of three channels judges that background, one of four the card with\n"
-    "the inverted mask beside it. At most 400 cards.\n"
-    "\n"
-    "  -o, --output OUT.png  where to draw\n"
-    "  -p, --pipeline FILE   how to judge: a pipeline file or a classifier's model file (default: the one that ships)\n"
-    "  -r, --recursive       walk into folders\n"
-    "      --decode HOW      scaled (default) or exact\n"
-    "      --device NAME     auto, onednn, ref, cuda\n"
-    "      --precision P     auto, f32, f16, bf16\n"
-    "      --threads N       threads that decode and score\n"
-    "  -q, --quiet           no table, no summary\n";
-
-static const struct option options[] = {
-    {"output", required_argument, NULL, 'o'},
-    {"pipeline", required_argument, NULL, 'p'},
-    {"model", required_argument, NULL, 'm'},
-    {"recursive", no_argument, NULL, 'r'},
-    {"decode", required_argument, NULL, SESSION_DECODE},
-    {"device", required_argument, NULL, SESSION_DEVICE},
-    {"precision", required_argument, NULL, SESSION_PRECISION},
-    {"threads", required_argument, NULL, SESSION_THREADS},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
+static const struct option_entry own_options[] = {
+    {'o', "output", "OUT.png", "where to draw", OPTION_FILE(struct run_settings, sheet)},
+    {'r', "recursive", NULL, "walk into folders", OPTION_FLAG(struct run_settings, catalogue.recursive)},
     {0},
 };
 
-int tool_show(int argc, char **argv)
+static const struct option_group groups[] = {
+    {NULL, own_options, 0},
+    {NULL, session_options, offsetof(struct run_settings, session)},
+    {0},
+};
+
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "drawn"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_INPUT, "unusable model"},
+    {EXIT_MISSING, "no such model"},
+    {EXIT_RETRY, "try again later, or no such device"},
+    {0},
+};
+
+static int run(int argc, char **argv)
 {
-    struct run_settings s = {
-        .catalogue = {.separator = '\n'}, .max_error_rate = 1, .results = {.form = RESULTS_TABLE}, .cut_out = true};
-    int option, code;
-    while ((option = getopt_long(argc, argv, ":o:p:m:rqh", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        code = session_set_option(&s.session, "show", option);
-        if (option == 'o')
-            s.sheet = optarg;
-        else if (option == 'r')
-            s.catalogue.recursive = true;
-        else if (code)
-            return code == SESSION_OTHER ? tool_bad_option("show", option, argv) : code;
-    }
-    s.catalogue.paths = argv + optind;
-    s.catalogue.n_paths = (size_t)(argc - optind);
+    struct run_settings s = {.catalogue = {.separator = '\n'}, .results = {.form = RESULTS_TABLE}, .cut_out = true, .max_error_rate = 1, .progress = PROGRESS_BAR};
+    int code;
+    if (!options_parse(&tool_show, &s, &argc, &argv, &code))
+        return code;
+    s.catalogue.paths = argv;
+    s.catalogue.n_paths = (size_t)argc;
     if (!s.sheet)
         return tool_usage("show", "no --output OUT.png");
     if (s.session.quiet)
@@ -62,3 +38,16 @@ int tool_show(int argc, char **argv)
     code = run_check_paths(&s, "show");
     return code ? code : run_cards(&s);
 }
+
+const struct command tool_show = {
+    .name = "show",
+    .summary = "draw why cards were judged so",
+    .synopsis = {"[options] CARD... -o OUT.png"},
+    .text = "Draws each card, with an outline around what it is defective for, beside its mask (the main object, white), the "
+            "background that it leaves, at the size that the classifier sees it, and the verdict with its reasons as bars, "
+            "each in the colour of its outlines. A classifier of three channels judges that background, one of four the card "
+            "with the inverted mask beside it. At most 400 cards.",
+    .groups = groups,
+    .exits = exits,
+    .run = run,
+};

@@ -1,8 +1,9 @@
-/* What the subcommands share: exit codes, options, messages. Only tools print, and only main exits. */
+/* What the commands share: exit codes, messages, values. Only tools print, and only main exits. */
 #ifndef BGD_TOOLS_H
 #define BGD_TOOLS_H
 
 #include "bgdet.h"
+#include "options.h"
 
 #include <stdio.h>
 
@@ -16,15 +17,9 @@ enum tool_exit {
     EXIT_RETRY = 75,   /* interrupted, disk full, out of memory, device lost: try again later */
 };
 
-int tool_score(int argc, char **argv);
-int tool_show(int argc, char **argv);
-int tool_eval(int argc, char **argv);
-int tool_diff(int argc, char **argv);
-int tool_convert(int argc, char **argv);
-int tool_inspect(int argc, char **argv);
-int tool_infer(int argc, char **argv);
-int tool_verify(int argc, char **argv);
-int tool_merge(int argc, char **argv);
+extern const struct command tool_score, tool_show, tool_eval, tool_diff, tool_verify, tool_merge, tool_convert, tool_inspect,
+    tool_infer, tool_manual;
+extern const struct command *const tool_commands[]; /* all of them, in help's order; NULL behind the last */
 
 /* Prints "bgdet: " and the error to stderr, and returns the exit code that belongs to it. */
 int tool_fail(const struct bgd_err *err);
@@ -32,17 +27,12 @@ int tool_fail(const struct bgd_err *err);
 /* Prints "bgdet COMMAND: " and the line, and where help is to be had; returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int tool_usage(const char *command, const char *format, ...);
 
-/* After getopt_long returned '?' or ':' (with opterr 0): says which option was wrong. Returns EXIT_USAGE. */
-int tool_bad_option(const char *command, int returned, char **argv);
-
 /* "60x80" into two sides of 1..16384; "12" into a number of least..most; "0.5,0.5,0.5" into three numbers. */
 bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
 bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
 bool tool_parse_rgb(const char *text, float out[3]);
 /* A number of 0..1 up to the byte `end`. */
 bool tool_parse_share(const char *text, char end, float *out);
-/* "auto", "f32", "f16", "bf16" */
-bool tool_parse_precision(const char *text, enum bgd_precision *out);
 
 /*
  * A file that ships, NAME ("pipelines/default.json"), in the folder of installed data beside the program (../share/bgdet), or

@@ -3,27 +3,7 @@
 #include "shards.h"
 #include "tools.h"
 
-#include <getopt.h>
 #include <string.h>
-
-static const char verify_help[] =
-    "usage: bgdet verify FOLDER\n"
-    "\n"
-    "Proves what `bgdet score --out FOLDER` has written: every shard against its receipt (rows, hash), the receipts' sums\n"
-    "against the manifest.\n"
-    "\n"
-    "Exit: 0 all shards are there and right, 64 usage, 65 a file is damaged, 66 no such folder, 75 not all shards are there "
-    "yet.\n";
-
-static const char merge_help[] = "usage: bgdet merge FOLDER [-o FILE]\n"
-                                 "\n"
-                                 "Joins the rows of all shards, in order, and proves them as verify does.\n"
-                                 "\n"
-                                 "  -o, --output FILE  rows to FILE, complete or not there (default: standard output)\n"
-                                 "\n"
-                                 "Exit: 0 all shards are there and right, 64 usage, 65 a file is damaged, 66 no such folder, "
-                                 "75 not all shards are there yet,\n"
-                                 "or FILE cannot be written.\n";
 
 static int say_state(const char *folder, const struct shards_state *state)
 {
@@ -66,40 +46,64 @@ static int verify(const char *folder)
     return shards_read(folder, NULL, NULL, &state, &err) ? tool_fail(&err) : say_state(folder, &state);
 }
 
-/* The only argument, or NULL. */
-static const char *only(int argc, char **argv)
+static const struct command_exit exits[] = {
+    {EXIT_DONE, "all shards are there and right"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_INPUT, "a file is damaged"},
+    {EXIT_MISSING, "no such folder"},
+    {EXIT_RETRY, "not all shards are there yet, or FILE cannot be written"},
+    {0},
+};
+
+static int run_verify(int argc, char **argv)
 {
-    return argc - optind == 1 ? argv[optind] : NULL;
+    int code;
+    if (!options_parse(&tool_verify, NULL, &argc, &argv, &code))
+        return code;
+    return argc == 1 ? verify(argv[0]) : tool_usage("verify", "expected one FOLDER");
 }
 
-int tool_verify(int argc, char **argv)
+const struct command tool_verify = {
+    .name = "verify",
+    .summary = "prove the folder of a sharded run",
+    .synopsis = {"FOLDER"},
+    .text =
+        "Proves what `bgdet score --out FOLDER` has written: every shard against its receipt (rows, hash), and the receipts' "
+        "sums against the manifest.",
+    .exits = exits,
+    .run = run_verify,
+};
+
+struct settings {
+    const char *output;
+};
+
+static const struct option_entry merge_options[] = {
+    {'o', "output", "FILE", "rows to FILE, complete or not there (default: standard output)",
+     OPTION_FILE(struct settings, output)},
+    {0},
+};
+
+static const struct option_group merge_groups[] = {{NULL, merge_options, 0}, {0}};
+
+static int run_merge(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int option = getopt_long(argc, argv, ":h", options, NULL);
-    if (option == 'h') {
-        fputs(verify_help, stdout);
-        return EXIT_DONE;
-    }
-    if (option != -1)
-        return tool_bad_option("verify", option, argv);
-    const char *folder = only(argc, argv);
-    return folder ? verify(folder) : tool_usage("verify", "expected one FOLDER");
+    struct settings s = {0};
+    int code;
+    if (!options_parse(&tool_merge, &s, &argc, &argv, &code))
+        return code;
+    bool standard = s.output && strcmp(s.output, "-") == 0;
+    return argc == 1 ? merge(argv[0], standard ? NULL : s.output) : tool_usage("merge", "expected one FOLDER");
 }
 
-int tool_merge(int argc, char **argv)
-{
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
-    const char *path = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(merge_help, stdout);
-            return EXIT_DONE;
-        }
-        if (option != 'o')
-            return tool_bad_option("merge", option, argv);
-        path = strcmp(optarg, "-") == 0 ? NULL : optarg;
-    }
-    const char *folder = only(argc, argv);
-    return folder ? merge(folder, path) : tool_usage("merge", "expected one FOLDER");
-}
+const struct command tool_merge = {
+    .name = "merge",
+    .summary = "join the rows of a sharded run",
+    .synopsis = {"[options] FOLDER"},
+    .text =
+        "Joins the rows of all shards, in order, and proves them as verify does. Of rows on standard output, only exit code 0 "
+        "says that they are all and right.",
+    .groups = merge_groups,
+    .exits = exits,
+    .run = run_merge,
+};
