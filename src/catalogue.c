@@ -1,19 +1,21 @@
 #include "catalogue.h"
 
 #include "err.h"
+#include "lines.h"
+#include "manifest.h"
+#include "range.h"
+#include "remote.h"
+#include "sample.h"
+#include "tar.h"
+#include "wake.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define READ_BYTES 65536u
 
 /* A folder that is being walked. */
 struct folder {
@@ -24,33 +26,56 @@ struct folder {
 
 struct catalogue {
     struct catalogue_options options;
-    size_t path_at;
+    size_t path_at;                             /* arguments that were begun */
+    char *path;                                 /* the last of them, without slashes at its end */
+    bool is_range;                              /* it stands for */
+    uint64_t range_at, range_n;                 /* so many names, of which some were begun */
     struct folder folders[CATALOGUE_DEPTH_MAX]; /* the walk: each but the first lies in the one before it */
     size_t depth;
-    uint64_t items;
-    bool wanted;
-    char *name;                          /* what catalogue_next gave out last */
-    int list;                            /* descriptor, -1 without one */
-    uint64_t line, list_read, list_size; /* size 0: unknown */
-    char *buffer;                        /* CATALOGUE_NAME_MAX + 1 bytes, for a line of the list */
-    char ahead[READ_BYTES];              /* what was read of it and not yet given out */
-    size_t ahead_at, ahead_n;
+    char *name;                /* of path or folder, that was given out or entered last */
+    struct lines *lines;       /* of list or manifest, NULL without one */
+    struct manifest_line line; /* what catalogue_next gave out last */
+    struct remote *remote;     /* NULL until a tar needs it */
+    struct tar *tar;           /* whose items are being given out, or NULL */
+    const char *tar_name;      /* in `name` or in the line of the list */
+    struct bgd_err damage;     /* of a tar: the detail of its last item */
+
+    uint64_t shards, loose; /* shards begun; items of the last one, 0 if it is a tar */
+    bool wanted;            /* the last one */
+    uint64_t counted;       /* items that limit and sample have seen */
+    struct sample sample;
+    bool ended;
 };
 
-static int open_list(struct catalogue *catalogue, struct bgd_err *err)
+static int open_lines(struct catalogue *catalogue, struct bgd_err *err)
 {
-    const char *path = catalogue->options.list;
-    struct stat st;
-    if (!path)
+    const struct catalogue_options *options = &catalogue->options;
+    assert(!options->list || !options->manifest);
+    struct lines_options lines = {options->list, options->separator, CATALOGUE_NAME_MAX, options->wake};
+    if (options->manifest)
+        lines = (struct lines_options){options->manifest, '\n', MANIFEST_LINE_MAX, options->wake};
+    if (!lines.path)
         return 0;
-    catalogue->buffer = malloc(CATALOGUE_NAME_MAX + 1);
-    if (!catalogue->buffer)
-        return err_set(err, BGD_MEMORY, "out of memory");
-    catalogue->list = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (catalogue->list < 0)
-        return err_set(err, errno == ENOENT ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", path, strerror(errno));
-    if (fstat(catalogue->list, &st) == 0 && S_ISREG(st.st_mode))
-        catalogue->list_size = (uint64_t)st.st_size;
+    if (lines_open(&lines, &catalogue->lines, err))
+        return err->code;
+    if (options->sample && !lines_is_file(catalogue->lines))
+        return err_set(err, BGD_ARGUMENT, "%s: a sample takes a file, which can be read twice", lines.path);
+    return 0;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return !remote_is(path) && lstat(path, &st) == 0;
+}
+
+/* Ranges are refused before anything is scored. */
+static int check_ranges(const struct catalogue_options *options, struct bgd_err *err)
+{
+    uint64_t names;
+    for (size_t i = 0; i < options->n_paths; i++)
+        if (!is_there(options->paths[i]) && range_count(options->paths[i], &names, err))
+            return err->code;
     return 0;
 }
 
@@ -61,8 +86,9 @@ int catalogue_open(const struct catalogue_options *options, struct catalogue **o
     if (!catalogue)
         return err_set(err, BGD_MEMORY, "out of memory");
     catalogue->options = *options;
-    catalogue->list = -1;
-    if (open_list(catalogue, err)) {
+    if (!catalogue->options.shard_items)
+        catalogue->options.shard_items = CATALOGUE_SHARD_ITEMS;
+    if (check_ranges(options, err) || open_lines(catalogue, err)) {
         catalogue_close(catalogue);
         return err->code;
     }
@@ -85,11 +111,75 @@ void catalogue_close(struct catalogue *catalogue)
         return;
     while (catalogue->depth > 0)
         folder_leave(&catalogue->folders[--catalogue->depth]);
-    if (catalogue->list > STDIN_FILENO)
-        close(catalogue->list);
+    tar_close(catalogue->tar);
+    if (catalogue->remote)
+        remote_close(catalogue->remote);
+    lines_close(catalogue->lines);
+    manifest_free(&catalogue->line);
+    free(catalogue->path);
     free(catalogue->name);
-    free(catalogue->buffer);
     free(catalogue);
+}
+
+/* ---------------------------------------------------------------- shards */
+
+static void enter_shard(struct catalogue *catalogue)
+{
+    const struct catalogue_options *options = &catalogue->options;
+    catalogue->wanted = !options->wanted || options->wanted(options->user, catalogue->shards);
+    catalogue->shards++;
+    catalogue->loose = 0;
+}
+
+/* Counts an item that is in no tar. */
+static void enter_loose(struct catalogue *catalogue)
+{
+    if (catalogue->loose == 0 || catalogue->loose == catalogue->options.shard_items)
+        enter_shard(catalogue);
+    catalogue->loose++;
+}
+
+/* A shard that fails is an item, unless it is to be tried again. */
+static int shard_failed(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
+{
+    err_prefix(err, "%s: ", catalogue->tar_name);
+    if (err->code == BGD_MEMORY || err->code == BGD_NETWORK)
+        return err->code;
+    catalogue->damage = *err;
+    *item = (struct item){.id = catalogue->tar_name, .code = (int)err->code, .detail = catalogue->damage.text};
+    return 1;
+}
+
+static int enter_tar(struct catalogue *catalogue, const char *name, struct item *item, struct bgd_err *err)
+{
+    const struct catalogue_options *options = &catalogue->options;
+    enter_shard(catalogue);
+    if (!catalogue->wanted && !options->limit && !options->sample)
+        return 0;
+    if (remote_is(name) && !catalogue->remote && remote_open(options->wake, &catalogue->remote, err))
+        return err->code;
+    catalogue->tar_name = name;
+    return tar_open(name, catalogue->remote, options->wake, &catalogue->tar, err) ? shard_failed(catalogue, item, err) : 0;
+}
+
+static int next_of_tar(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
+{
+    int code = tar_next(catalogue->tar, item, err);
+    if (code > 0)
+        return code;
+    tar_close(catalogue->tar);
+    catalogue->tar = NULL;
+    return code ? shard_failed(catalogue, item, err) : 0;
+}
+
+/* Gives out the name, or enters the shard that it is. 1, or 0 when nothing was given out, or an error. */
+static int give(struct catalogue *catalogue, const char *name, struct item *item, struct bgd_err *err)
+{
+    if (tar_is(name))
+        return enter_tar(catalogue, name, item, err);
+    enter_loose(catalogue);
+    *item = (struct item){.id = name, .path = name};
+    return 1;
 }
 
 /* ---------------------------------------------------------------- folders */
@@ -155,18 +245,17 @@ static bool is_link_to_folder(const char *path)
 
 /* Gives out `name` (taken over), or walks into it. A folder that cannot be walked is given out, too: its row then says
  * so, and the run goes on. 1, or 0 when nothing was given out, or an error. */
-static int give_or_enter(struct catalogue *catalogue, char *name, bool follow, const char **out, struct bgd_err *err)
+static int give_or_enter(struct catalogue *catalogue, char *name, bool follow, struct item *item, struct bgd_err *err)
 {
     if (!name)
         return err_set(err, BGD_MEMORY, "out of memory");
-    int code = catalogue->options.recursive && is_folder(name, follow) ? folder_enter(catalogue, name) : BGD_UNREADABLE;
-    if (code == 0 || code == BGD_MEMORY) {
-        free(name);
-        return code ? err_set(err, BGD_MEMORY, "out of memory or file handles walking folders") : 0;
-    }
     free(catalogue->name);
-    *out = catalogue->name = name;
-    return 1;
+    catalogue->name = name;
+    bool walk = catalogue->options.recursive && !remote_is(name) && is_folder(name, follow);
+    int code = walk ? folder_enter(catalogue, name) : BGD_UNREADABLE;
+    if (code == BGD_MEMORY)
+        return err_set(err, BGD_MEMORY, "out of memory or file handles walking folders");
+    return code ? give(catalogue, name, item, err) : 0;
 }
 
 static bool is_skipped(const struct catalogue *catalogue, const char *path)
@@ -178,7 +267,7 @@ static bool is_skipped(const struct catalogue *catalogue, const char *path)
     return false;
 }
 
-static int next_of_folder(struct catalogue *catalogue, const char **name, struct bgd_err *err)
+static int next_of_folder(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
     struct folder *folder = &catalogue->folders[catalogue->depth - 1];
     if (folder->at == folder->n) {
@@ -193,148 +282,146 @@ static int next_of_folder(struct catalogue *catalogue, const char **name, struct
         free(path);
         return 0;
     }
-    return give_or_enter(catalogue, path, false, name, err);
+    return give_or_enter(catalogue, path, false, item, err);
 }
+
+/* ---------------------------------------------------------------- arguments */
 
 static char *without_slashes(const char *path)
 {
     size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/')
+    while (!remote_is(path) && length > 1 && path[length - 1] == '/')
         length--;
     return strndup(path, length);
 }
 
+static int enter_path(struct catalogue *catalogue, struct bgd_err *err)
+{
+    free(catalogue->path);
+    catalogue->path = without_slashes(catalogue->options.paths[catalogue->path_at++]);
+    if (!catalogue->path)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    catalogue->is_range = !is_there(catalogue->path);
+    catalogue->range_at = 0;
+    catalogue->range_n = 1;
+    return catalogue->is_range ? range_count(catalogue->path, &catalogue->range_n, err) : 0;
+}
+
+static int next_of_path(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
+{
+    uint64_t at = catalogue->range_at++;
+    char *name = catalogue->is_range ? range_name(catalogue->path, at) : strdup(catalogue->path);
+    return give_or_enter(catalogue, name, true, item, err);
+}
+
 /* ---------------------------------------------------------------- lists */
 
-static int list_failed(const struct catalogue *catalogue, enum bgd_code code, const char *what, struct bgd_err *err)
+static int next_of_lines(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
-    const char *path = strcmp(catalogue->options.list, "-") == 0 ? "standard input" : catalogue->options.list;
-    return err_set(err, code, "%s: line %llu %s", path, (unsigned long long)catalogue->line, what);
-}
-
-static bool is_woken(const struct catalogue *catalogue)
-{
-    struct pollfd wake = {.fd = catalogue->options.wake ? *catalogue->options.wake : -1, .events = POLLIN};
-    return poll(&wake, 1, 0) > 0;
-}
-
-/* The next byte of the list, or -1 at its end, when woken, or with an error (err->code is set then). */
-static int next_byte(struct catalogue *catalogue, struct bgd_err *err)
-{
-    struct pollfd ready[2] = {{.fd = catalogue->list, .events = POLLIN},
-                              {.fd = catalogue->options.wake ? *catalogue->options.wake : -1, .events = POLLIN}};
-    while (catalogue->ahead_at == catalogue->ahead_n) {
-        int n = poll(ready, 2, -1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n > 0 && ready[1].revents)
-            return -1;
-        ssize_t got = n < 0 ? -1 : read(catalogue->list, catalogue->ahead, READ_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            list_failed(catalogue, BGD_UNREADABLE, strerror(errno), err);
-        if (got <= 0)
-            return -1;
-        catalogue->ahead_at = 0;
-        catalogue->ahead_n = (size_t)got;
-    }
-    catalogue->list_read++;
-    return (unsigned char)catalogue->ahead[catalogue->ahead_at++];
-}
-
-/* One name into the buffer, its separator left out. 1, 0 at the end, or an error. */
-static int read_line(struct catalogue *catalogue, size_t *length, struct bgd_err *err)
-{
-    char separator = catalogue->options.separator;
-    size_t n = 0;
-    int byte;
-    catalogue->line++;
-    err->code = BGD_OK;
-    while ((byte = next_byte(catalogue, err)) >= 0) {
-        if (byte == separator)
-            break;
-        if (byte == 0)
-            return list_failed(catalogue, BGD_DAMAGED, "holds a NUL byte (names that are separated by NUL need --null)", err);
-        if (n == CATALOGUE_NAME_MAX)
-            return list_failed(catalogue, BGD_LIMIT, "is longer than 65,536 bytes", err);
-        catalogue->buffer[n++] = (char)byte;
-    }
-    if (byte < 0 && (err->code || n == 0 || is_woken(catalogue)))
-        return err->code; /* a name that is cut short by a stop is none */
-    if (separator == '\n' && n > 0 && catalogue->buffer[n - 1] == '\r')
-        n--;
-    catalogue->buffer[n] = 0;
-    *length = n;
+    struct manifest_line *line = &catalogue->line;
+    char *text = NULL;
+    size_t size = 0;
+    int code = lines_next(catalogue->lines, &text, &size, err);
+    catalogue->ended = code == 0;
+    if (code <= 0)
+        return code;
+    if (!catalogue->options.manifest)
+        return give(catalogue, text, item, err);
+    if (manifest_parse(text, size, line, err))
+        return lines_prefix(catalogue->lines, err);
+    enter_loose(catalogue);
+    *item =
+        (struct item){.id = line->id, .path = line->path, .carried = line->carried, .bytes = line->bytes, .mtime = line->mtime};
     return 1;
 }
 
-static int next_of_list(struct catalogue *catalogue, const char **name, struct bgd_err *err)
+/* ---------------------------------------------------------------- all of them */
+
+/* One step through what there is: 1, an item; 0, none this time, or the end; or an error. */
+static int step(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
-    for (;;) {
-        size_t length = 0;
-        int code = read_line(catalogue, &length, err);
-        if (code <= 0)
-            return code;
-        const char *start = catalogue->buffer;
-        if (catalogue->line == 1 && catalogue->options.separator == '\n' && strncmp(start, "\xef\xbb\xbf", 3) == 0)
-            start += 3;
-        if (*start) {
-            *name = start;
-            return 1;
-        }
-    }
+    if (catalogue->tar)
+        return next_of_tar(catalogue, item, err);
+    if (catalogue->depth > 0)
+        return next_of_folder(catalogue, item, err);
+    if (catalogue->range_at < catalogue->range_n)
+        return next_of_path(catalogue, item, err);
+    if (catalogue->path_at < catalogue->options.n_paths)
+        return enter_path(catalogue, err);
+    if (catalogue->lines)
+        return next_of_lines(catalogue, item, err);
+    catalogue->ended = true;
+    return 0;
 }
 
-static int next_name(struct catalogue *catalogue, const char **name, struct bgd_err *err)
+/* Whether an item is to be given out. */
+static bool takes(struct catalogue *catalogue)
 {
-    int code = 0;
-    while (code == 0 && (catalogue->depth > 0 || catalogue->path_at < catalogue->options.n_paths)) {
-        if (catalogue->depth > 0)
-            code = next_of_folder(catalogue, name, err);
-        else
-            code = give_or_enter(catalogue, without_slashes(catalogue->options.paths[catalogue->path_at++]), true, name, err);
-    }
-    return code == 0 && catalogue->list >= 0 ? next_of_list(catalogue, name, err) : code;
+    bool chosen = !catalogue->options.sample || sample_takes(&catalogue->sample);
+    catalogue->counted++;
+    catalogue->ended = catalogue->counted == catalogue->options.limit;
+    return chosen && catalogue->wanted;
 }
 
-static uint64_t shard_items(const struct catalogue *catalogue)
+/* Reads the whole catalogue, another one, to know how many items a sample is of. */
+static int count_items(struct catalogue *catalogue, struct bgd_err *err)
 {
-    return catalogue->options.shard_items ? catalogue->options.shard_items : CATALOGUE_SHARD_ITEMS;
+    struct catalogue_options all = catalogue->options;
+    struct catalogue *other;
+    struct item item = {0};
+    uint64_t n = 0;
+    all.sample = 0;
+    all.wanted = NULL;
+    if (catalogue_open(&all, &other, err))
+        return err->code;
+    int code;
+    while ((code = catalogue_next(other, &item, err)) > 0)
+        n++;
+    catalogue_close(other);
+    sample_begin(&catalogue->sample, n, catalogue->options.sample, catalogue->options.seed);
+    return code;
+}
+
+static void item_clear(struct item *item)
+{
+    free(item->data);
+    *item = (struct item){0};
 }
 
 int catalogue_next(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
-    const struct catalogue_options *o = &catalogue->options;
-    const char *name = NULL;
-    int code;
-    do {
-        code = next_name(catalogue, &name, err);
-        if (code <= 0)
-            return code;
-        uint64_t shard = catalogue->items / shard_items(catalogue);
-        if (catalogue->items++ % shard_items(catalogue) == 0)
-            catalogue->wanted = !o->wanted || o->wanted(o->user, shard);
-        *item = (struct item){.id = name, .path = name, .shard = shard};
-    } while (!catalogue->wanted);
-    return code;
+    item_clear(item);
+    int code = catalogue->options.sample && catalogue->counted == 0 ? count_items(catalogue, err) : 0;
+    while (code == 0 && !catalogue->ended) {
+        code = step(catalogue, item, err);
+        if (code > 0 && !takes(catalogue)) {
+            item_clear(item);
+            code = 0;
+        }
+    }
+    if (code > 0)
+        item->shard = catalogue->shards - 1;
+    return code < 0 && wake_is_up(catalogue->options.wake) ? 0 : code;
 }
 
 uint64_t catalogue_shards(const struct catalogue *catalogue)
 {
-    return (catalogue->items + shard_items(catalogue) - 1) / shard_items(catalogue);
+    return catalogue->shards;
 }
 
 float catalogue_progress(const struct catalogue *catalogue)
 {
-    if (catalogue->list >= 0)
-        return catalogue->list_size ? (float)((double)catalogue->list_read / (double)catalogue->list_size) : NAN;
-    double inner = 0; /* the share of the innermost folder, then of the one around it, ... */
+    if (catalogue->lines)
+        return lines_progress(catalogue->lines);
+    bool inside = catalogue->tar; /* a share of a name: of the tar, then of the folder that it is in, ... */
+    double share = inside ? (double)tar_progress(catalogue->tar) : 0;
     for (size_t i = catalogue->depth; i > 0; i--) {
         const struct folder *folder = &catalogue->folders[i - 1];
-        bool inside = i < catalogue->depth;
-        inner = folder->n ? ((double)folder->at - inside + inner) / (double)folder->n : 1;
+        share = folder->n ? ((double)folder->at - inside + share) / (double)folder->n : 1;
+        inside = true;
     }
-    double place = (double)catalogue->path_at - (catalogue->depth > 0) + inner;
+    if (catalogue->range_n > 0)
+        share = ((double)catalogue->range_at - inside + share) / (double)catalogue->range_n;
+    double place = (double)catalogue->path_at - (catalogue->range_n > 0) + share;
     return catalogue->options.n_paths ? (float)(place / (double)catalogue->options.n_paths) : 1;
 }

@@ -19,7 +19,7 @@ static enum bgd_code open_code(int number)
     return number == ENOENT || number == ENOTDIR ? BGD_MISSING : BGD_UNREADABLE;
 }
 
-static int open_for_reading(const char *path, size_t most, size_t *size, struct bgd_err *err)
+int file_open(const char *path, size_t most, size_t *size, struct bgd_err *err)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer; it is refused below. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -43,7 +43,7 @@ static int open_for_reading(const char *path, size_t most, size_t *size, struct 
 int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err)
 {
     size_t size = 0;
-    int fd = open_for_reading(path, most, &size, err);
+    int fd = file_open(path, most, &size, err);
     if (fd < 0)
         return fd;
     if (size > buffer->capacity) {

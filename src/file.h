@@ -11,6 +11,9 @@ struct file_buffer {
     size_t capacity;
 };
 
+/* Opens the regular file `path` for reading and returns its descriptor; `*size` in bytes. Fails as file_read does. */
+int file_open(const char *path, size_t most, size_t *size, struct bgd_err *err);
+
 /* Reads the regular file `path`. BGD_MISSING, BGD_UNREADABLE (a directory, a FIFO, EIO), BGD_LIMIT above `most` bytes.
  * The text does not repeat the path. */
 int file_read(const char *path, size_t most, struct file_buffer *buffer, struct bgd_err *err);

@@ -297,7 +297,7 @@ static void name_items(struct flow *flow, struct catalogue *catalogue)
 {
     const volatile sig_atomic_t *stop = flow->options->stop;
     struct bgd_err err;
-    struct item item;
+    struct item item = {0};
     int code = 1;
     while (code > 0 && !(stop && *stop)) {
         struct slot filled = {0};

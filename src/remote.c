@@ -2,10 +2,10 @@
 
 #include "err.h"
 #include "s3.h"
+#include "wake.h"
 
 #include <assert.h>
 #include <curl/curl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,8 +211,7 @@ static enum outcome judge_result(const struct remote_stream *stream, struct bgd_
 
 static bool stopped(const struct remote *remote)
 {
-    struct pollfd wake = {.fd = remote->wake ? *remote->wake : -1, .events = POLLIN};
-    return poll(&wake, 1, 0) > 0;
+    return wake_is_up(remote->wake);
 }
 
 /* Of a request that is over, or was stopped. */

@@ -183,6 +183,17 @@ Test(diff, a_flip_has_a_direction_and_the_reason_that_changed_the_most_in_it)
     comparison_close(c);
 }
 
+Test(diff, a_flip_without_a_reason_of_its_own_has_none_and_of_equal_ones_the_first)
+{
+    const struct card a[] = {{.id = "1", .reasons = {0.5f, 0.5f}}, {.id = "2", .reasons = {0.25f, 0.5f}}};
+    const struct card b[] = {{.id = "1", BGD_DEFECTIVE, .reasons = {0.5f, 0.5f}},
+                             {.id = "2", BGD_DEFECTIVE, .reasons = {0.5f, 0.75f}}};
+    struct comparison *c = COMPARE(a, b);
+    uint64_t worse[BGD_REASONS + 1] = {[BGD_TEXT] = 1, [REASON_NONE] = 1};
+    cr_expect_arr_eq(c->reasons[TOWARDS_DEFECTIVE], worse, sizeof worse);
+    comparison_close(c);
+}
+
 Test(diff, flips_of_another_picture_are_counted_apart)
 {
     const struct card a[] = {{.id = "1"}, {.id = "2"}, {.id = "3"}, {.id = "4"}};
@@ -307,18 +318,21 @@ Test(diff, the_largest_moves_come_first_and_equal_ones_by_id)
                              {.id = "f", .score = 1}};
     write_cards("a", a, COUNT(a));
     write_cards("b", b, COUNT(b));
-    struct comparison *c = compare_files(3), *all = compare_files(48), *none = compare_files(0);
+    struct comparison *c = compare_files(3), *one = compare_files(1), *all = compare_files(48), *none = compare_files(0);
     cr_assert_eq(c->n_moves, 3);
     cr_expect_str_eq(c->moves[0].id, "c");
     cr_expect_eq(c->moves[0].facts[1].verdict, BGD_DEFECTIVE);
     cr_expect_eq(c->moves[0].facts[0].score, 500000);
     cr_expect_str_eq(c->moves[1].id, "b");
     cr_expect_str_eq(c->moves[2].id, "d");
+    cr_assert_eq(one->n_moves, 1);
+    cr_expect_str_eq(one->moves[0].id, "c"); /* which pushed b out */
     cr_assert_eq(all->n_moves, 5);
     cr_expect_str_eq(all->moves[3].id, "e");
     cr_expect_str_eq(all->moves[4].id, "f");
     cr_expect_eq(none->n_moves, 0);
     comparison_close(c);
+    comparison_close(one);
     comparison_close(all);
     comparison_close(none);
     scratch_leave(folder);

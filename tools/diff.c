@@ -64,29 +64,29 @@ static const struct command_exit exits[] = {
 
 /* ---------------------------------------------------------------- the report */
 
-/* The card's picture, shrunk by its decoder; none where there is no such file. */
-static int take_picture(const struct settings *s, const char *id, struct bgd_image *picture, struct bgd_err *err)
+/* Of each move the card's picture; none where there is no such file. */
+static int take_pictures(const struct settings *s, const struct comparison *comparison, struct bgd_image *images,
+                         struct bgd_err *err)
 {
     struct pictures pictures = {0};
-    char *path = tool_join(s->root, s->root ? strlen(s->root) : 0, id);
-    if (!path)
-        return err_set(err, BGD_MEMORY, "out of memory");
-    if (pictures_decode(&pictures, &(struct flow_row){.path = path}, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT)) {
-        *picture = pictures.image;
-        pictures.image = (struct bgd_image){0};
+    int code = 0;
+    for (size_t i = 0; i < comparison->n_moves && !code; i++) {
+        char *path = tool_join(s->root, s->root ? strlen(s->root) : 0, comparison->moves[i].id);
+        if (path)
+            pictures_thumbnail(&pictures, &(struct flow_row){.path = path}, SHEET_THUMB_WIDTH, SHEET_THUMB_HEIGHT, &images[i]);
+        else
+            code = err_set(err, BGD_MEMORY, "out of memory");
+        free(path);
     }
     pictures_free(&pictures);
-    free(path);
-    return 0;
+    return code;
 }
 
 static int write_report(const struct settings *s, const struct comparison *comparison, struct bgd_err *err)
 {
     char *path = tool_join(s->report, strlen(s->report), "index.html");
     struct bgd_image *images = calloc(comparison->n_moves + 1, sizeof *images);
-    int code = path && images ? 0 : err_set(err, BGD_MEMORY, "out of memory");
-    for (size_t i = 0; i < comparison->n_moves && !code; i++)
-        code = take_picture(s, comparison->moves[i].id, &images[i], err);
+    int code = path && images ? take_pictures(s, comparison, images, err) : err_set(err, BGD_MEMORY, "out of memory");
     if (!code)
         code = diff_report_write(&(struct diff_report){comparison, images}, path, err);
     if (!code)

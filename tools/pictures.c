@@ -21,6 +21,19 @@ bool pictures_decode(struct pictures *pictures, const struct flow_row *row, uint
            bgd_image_decode(pictures->file.data, pictures->file.size, width, height, &pictures->image, &ignored) == 0;
 }
 
+bool pictures_thumbnail(struct pictures *pictures, const struct flow_row *row, uint32_t width, uint32_t height,
+                        struct bgd_image *out)
+{
+    const struct bgd_image *card = &pictures->image;
+    struct bgd_err ignored;
+    *out = (struct bgd_image){0};
+    if (!pictures_decode(pictures, row, width, height))
+        return false;
+    double scale = fmin(1, fmin((double)width / card->width, (double)height / card->height));
+    uint32_t columns = (uint32_t)fmax(1, card->width * scale), rows = (uint32_t)fmax(1, card->height * scale);
+    return feed_shrink(card, columns, rows, &pictures->scratch, out, &ignored) == 0;
+}
+
 bool pictures_mask(const struct session *session, const float *mask, struct bgd_image *out)
 {
     uint32_t width = bgd_engine_mask_width(session->engine), height = bgd_engine_mask_height(session->engine);

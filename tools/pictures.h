@@ -19,6 +19,11 @@ void pictures_free(struct pictures *pictures);
  * has gone or changed into none. */
 bool pictures_decode(struct pictures *pictures, const struct flow_row *row, uint32_t width, uint32_t height);
 
+/* The card, shrunk to fit into width x height at its own shape. `out` is to be freed; false, and no picture, where the file has
+ * gone, or without memory. Changes pictures->image. */
+bool pictures_thumbnail(struct pictures *pictures, const struct flow_row *row, uint32_t width, uint32_t height,
+                        struct bgd_image *out);
+
 /* A mask of the session's engine as grey RGB of its own size. `out` is to be freed; false, and no picture, without memory. */
 bool pictures_mask(const struct session *session, const float *mask, struct bgd_image *out);
 

@@ -1,8 +1,8 @@
 /*
  * What changed between two runs, A (0) and B (1): two nights of one model, or two models of one night.
  *
- * Rows are joined by their ids. An id that stands twice in a run counts once, by its first row. A card is "judged" where its row
- * has a verdict, "in both" where each run has a row for it.
+ * Rows are joined by their ids. An id that stands twice in a run counts once, by its first row. A card is "judged" where its
+ * row has a verdict, "in both" where each run has a row for it.
  *   flip      a card judged in both whose verdict differs. It is one of a "changed picture" where the content hashes differ,
  *             too: then it is not the model alone that has changed its mind
  *   reason    a row says how probable each reason is, not which one decided. So a flip's reason is the one whose P changed the
@@ -13,8 +13,8 @@
  *             (b - a) ln(b / a) over 10 bins, in which a and b are the shares of A and of B; shares below 0.0001 (empty bins)
  *             are taken for 0.0001. The bins are A's deciles: bin k is (d[k-1], d[k]], the first and the last without end, and
  *             d[k] the smallest score that k/10 of A do not exceed; with many equal scores some bins are empty on both sides,
- *             and add nothing. By custom (Siddiqi, Credit Risk Scorecards, 2006) below 0.1 is no shift, up to 0.25 a slight one,
- *             above a major one. Deciles are exact: scores have 6 decimals, and each of the million is counted
+ *             and add nothing. By custom (Siddiqi, Credit Risk Scorecards, 2006) below 0.1 is no shift, up to 0.25 a slight
+ *             one, above a major one. Deciles are exact: scores have 6 decimals, and each of the million is counted
  *   move      how far the score of a card judged in both went
  * All sums are of whole millionths: the numbers do not depend on the order of the rows.
  */
@@ -79,7 +79,7 @@ struct comparison {
     uint64_t reasons[DIRECTIONS][BGD_REASONS + 1]; /* flips by reason; the last: REASON_NONE */
     struct comparison_group *groups;               /* most flips first, then by name; one alone, "", where no row names any */
     size_t n_groups;
-    double psi, deciles[PSI_BINS - 1]; /* NAN where a side has no judged card */
+    double psi, deciles[PSI_BINS - 1]; /* NAN where a side, for the deciles A, has no judged card */
     double mean_move;                  /* mean of |score in B - score in A|; NAN where no card is judged in both */
     struct comparison_move *moves;     /* the largest first, equal ones by id; those that did not move are left out */
     size_t n_moves;

@@ -1,9 +1,9 @@
 /*
  * One row of results (results.h, JSONL) read back, by those who trust nobody's files.
  *
- * Bytes of a name that were written as lone surrogates (\udc80..\udcff) are the same bytes again. Members that are not named
- * here are ignored, and so are reasons that are not of this version. Of "carried", an object of what the catalogue had to say of
- * the card, one member is read: the card's group, a text or a number, found in it or in its object "json" (WebDataset's).
+ * Bytes of a name that were written as lone surrogates (\udc80..\udcff) are the same bytes again. Members that nobody
+ * compares are ignored, and so are reasons that are not of this version. Of "carried", an object of what the catalogue had to
+ * say of the card, one member is read: the card's group, a text or a number, in it or in its object "json" (WebDataset's).
  */
 #ifndef BGD_DIFF_ROW_H
 #define BGD_DIFF_ROW_H
@@ -35,9 +35,9 @@ struct row {
 };
 
 /*
- * Reads the `size` bytes at `line`, without the newline; line[size] must be NUL, and the line is changed. `group`: the member of
- * "carried" to be read. BGD_DAMAGED: not one JSON object in UTF-8, or a member is missing or not what results.h says; BGD_LIMIT:
- * a group's name is too long; BGD_MEMORY. The text names no file. row_free after a failure, too.
+ * Reads the `size` bytes at `line`, without the newline; line[size] must be NUL, and the line is changed. `group`: the member
+ * of "carried" to be read. BGD_DAMAGED: not one JSON object in UTF-8 (or no memory for one), or a member is missing or not what
+ * results.h says; BGD_LIMIT: a group's name is too long. The text names no file. row_free after a failure, too.
  */
 int row_parse(char *line, size_t size, const char *group, struct row *row, struct bgd_err *err);
 void row_free(struct row *row);

@@ -14,8 +14,8 @@ struct rows;
 int rows_open(const char *path, const char *group, struct rows **rows, struct bgd_err *err);
 void rows_close(struct rows *rows);
 
-/* 1: `row` is the next one, borrowed until the next call. 0: there are no more. Negative: as row_parse, BGD_LIMIT for a line above
- * ROW_BYTES_MAX, BGD_UNREADABLE; the text names file and line. */
+/* 1: `row` is the next one, borrowed until the next call. 0: there are no more. Negative: as row_parse, BGD_LIMIT for a line
+ * above ROW_BYTES_MAX, BGD_UNREADABLE; the text names the file and, of a row, the line. */
 int rows_next(struct rows *rows, const struct row **row, struct bgd_err *err);
 
 #endif
