@@ -12,6 +12,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 model=$root/weights/resnet18-60x80.bgd
 # shellcheck source=tests/claims.sh
 . "$root/tests/claims.sh"
+folder=$(pwd -P) && cd "$folder" || exit 1 # the shim wants a path without links
 RANDOM=${SEED:-1}
 trials=${TRIALS:-600} kills=${KILLS:-200}
 export shim bgdet model folder
@@ -162,7 +163,7 @@ trial() {
     if [ -n "$wrong" ]; then
         echo "FAIL $form $fault $at $again: at \"$where\": ${wrong//$'\n'/; }"
     else
-        echo "ok $form $fault $at $again"
+        echo "ok $form $fault $at $again ${where:-missed}"
     fi
     rm -rf "$PWD"
 }
@@ -191,7 +192,8 @@ siege() {
     [ -n "$wrong" ] && echo "FAIL siege $1, kill $kills: ${wrong//$'\n'/; }" || echo "ok siege $1"
     rm -rf "$PWD"
 }
-export -f run check_published check_verify check_verify_broken check_resumed check_not_retried lose_power hit harmless judge trial siege
+export -f run check_published check_verify check_verify_broken check_resumed check_not_retried lose_power hit harmless judge
+export -f trial siege
 
 # ---------------------------------------------------------------- all of them
 
@@ -231,6 +233,9 @@ for form in "${forms[@]}" tars; do
         echo "FAIL: the unbroken run, $form: $(cat "unbroken/$form/stderr")"
         exit 1
     }
+    for call in open write fsync rename; do
+        grep -qP "\t$call\t.*/disk/out" "unbroken/$form/log" || { echo "FAIL: $form: no $call is seen" && exit 1; }
+    done
 done
 for form in "${forms[@]}"; do
     plan "$form"
@@ -252,5 +257,6 @@ xargs -a work -P "$(nproc)" -L 1 bash -c '"$@"' - >results
 grep ^FAIL results
 failed=$((failed + $(grep -c ^FAIL results)))
 [ "$(wc -l <results)" -eq "$(wc -l <work)" ] || failed=$((failed + 1))
-echo "$(wc -l <chosen) of $all faults (TRIALS=0 for all), $(wc -l <again) kills of a resumed run, $kills of a larger one: $failed failed"
+echo "$(wc -l <chosen) of $all faults (TRIALS=0 for all), $(wc -l <again) kills of a resumed run, $kills of a larger one:" \
+    "$failed failed, $(grep -c missed results) met no such call"
 [ $failed -eq 0 ]
