@@ -175,7 +175,7 @@ static int next_of_tar(struct catalogue *catalogue, struct item *item, struct bg
 /* Gives out the name, or enters the shard that it is. 1, or 0 when nothing was given out, or an error. */
 static int give(struct catalogue *catalogue, const char *name, struct item *item, struct bgd_err *err)
 {
-    if (tar_is(name))
+    if (tar_is(name) && !catalogue->options.names)
         return enter_tar(catalogue, name, item, err);
     enter_loose(catalogue);
     *item = (struct item){.id = name, .path = name};
@@ -261,8 +261,9 @@ static int give_or_enter(struct catalogue *catalogue, char *name, bool follow, s
 static bool is_skipped(const struct catalogue *catalogue, const char *path)
 {
     struct stat a, b;
-    for (const char *const *skip = catalogue->options.skip; skip && *skip; skip++)
-        if (stat(path, &a) == 0 && stat(*skip, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    const char *const *skip = catalogue->options.skip;
+    for (bool there = skip && stat(path, &a) == 0; there && *skip; skip++)
+        if (stat(*skip, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
             return true;
     return false;
 }

@@ -114,6 +114,8 @@ static int agree(const struct shards *shards, struct bgd_err *err)
     if (!found || !cJSON_Compare(found, shards->run, true)) {
         if (found && !shards->options.replace)
             refuse(shards, found, err);
+        else if (shards->options.look)
+            err->code = BGD_OK;
         else if (!found || remove_results(shards->options.folder, err) == 0)
             receipt_write(path, shards->run, err);
     }
@@ -128,6 +130,8 @@ static int open_shards(struct shards *shards, struct bgd_err *err)
         return err_set(err, BGD_ARGUMENT, "%.60s...: a folder's name of more than %d bytes", folder, SHARDS_FOLDER_MAX);
     if (!shards->run)
         return err_set(err, BGD_MEMORY, "out of memory");
+    if (shards->options.look && access(folder, F_OK))
+        return 0;
     if (mkdir(folder, 0777) && errno != EEXIST)
         return err_set(err, errno == ENOENT || errno == ENOTDIR || errno == EACCES ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder,
                        strerror(errno));
@@ -221,7 +225,7 @@ bool shards_wanted(void *user, uint64_t shard)
     bool done = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
     if (done && !(shards->options.retry && has_failed(shards, shard)))
         return false;
-    if (done) /* before its receipt is another's: what is there must match, or not be there */
+    if (done && !shards->options.look) /* before its receipt is another's: what is there must match, or not be there */
         unlink(path);
     pthread_mutex_lock(&shards->lock);
     bool pushed = push(shards, shard);

@@ -27,6 +27,7 @@ struct shards_options {
     const cJSON *run;   /* for run.json; borrowed by shards_open */
     const char *model_hash;
     uint32_t part, parts; /* part < parts */
+    bool look;            /* nothing is written: another run is refused likewise, and shards_wanted answers */
     bool replace;         /* the results of another run in the folder are removed, instead of refused */
     uint32_t retry;       /* bit -code: shards with such rows are done again */
 };

@@ -82,7 +82,8 @@ Test(row, is_what_results_wrote)
     cr_assert_eq(results_open(&options, &results, &err), 0, "%s", err.text);
     for (int i = 0; i < 2; i++)
         cr_assert_eq(results_add(results, &rows[i], &err), 0);
-    cr_assert_eq(results_finish(results, true, &err), 0);
+    cr_assert_eq(results_seal(results, NULL, &err), 0);
+    cr_assert_eq(results_publish(results, &err), 0);
     results_close(results);
 
     struct rows *read;

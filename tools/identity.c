@@ -81,6 +81,31 @@ static bool add_count(cJSON *object, const char *name, uint64_t count)
     return cJSON_AddStringToObject(object, name, text);
 }
 
+/* Likewise for the files of folders. */
+static int add_walk(cJSON *sources, const struct catalogue_options *options, struct bgd_err *err)
+{
+    char hash[HASH_TEXT];
+    uint8_t digest[HASH_BYTES];
+    struct item item = {0};
+    struct catalogue *catalogue;
+    const struct catalogue_options walk = {
+        .paths = options->paths, .n_paths = options->n_paths, .recursive = true, .names = true, .skip = options->skip};
+    if (!options->recursive)
+        return 0;
+    struct hash_stream *stream = hash_begin();
+    int code = stream ? catalogue_open(&walk, &catalogue, err) : err_set(err, BGD_MEMORY, "out of memory");
+    if (!code) {
+        while ((code = catalogue_next(catalogue, &item, err)) > 0)
+            hash_add(stream, item.id, strlen(item.id) + 1);
+        catalogue_close(catalogue);
+    }
+    hash_end(stream, digest);
+    hash_print(digest, hash);
+    if (!code && !cJSON_AddStringToObject(sources, "names", hash))
+        return err_set(err, BGD_MEMORY, "out of memory");
+    return code;
+}
+
 int identity_add_sources(cJSON *identity, const struct catalogue_options *options, struct bgd_err *err)
 {
     cJSON *sources = cJSON_AddObjectToObject(identity, "sources");
@@ -96,5 +121,7 @@ int identity_add_sources(cJSON *identity, const struct catalogue_options *option
     err->code = BGD_OK;
     if (!added)
         return err_set(err, BGD_MEMORY, "out of memory");
-    return add_list(sources, "list", options->list, err) ? err->code : add_list(sources, "manifest", options->manifest, err);
+    if (add_walk(sources, options, err) || add_list(sources, "list", options->list, err))
+        return err->code;
+    return add_list(sources, "manifest", options->manifest, err);
 }

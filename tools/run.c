@@ -39,7 +39,7 @@ struct run {
     struct ledger *ledger; /* NULL: none is wanted */
     struct sheet *sheet;   /* NULL: none is wanted */
     time_t start, written; /* of the run, and of its metrics */
-    const char *own[8];    /* what a walk leaves out: the run's own files, and the folder of its masks */
+    char *own[10];         /* what a walk leaves out, NULL-terminated */
     struct pictures pictures;
 };
 
@@ -171,6 +171,8 @@ static int open_rows(struct run *run, struct bgd_err *err)
 {
     struct run_settings *s = run->settings;
     const char *hash = bgd_pipeline_hash(run->session.pipeline);
+    if (!s->shards.folder && s->dry_run)
+        return 0;
     if (!s->shards.folder) {
         s->results.model_hash = hash;
         return results_open(&s->results, &run->results, err);
@@ -180,6 +182,7 @@ static int open_rows(struct run *run, struct bgd_err *err)
         err_set(err, BGD_MEMORY, "out of memory");
     else if (identity_add_sources(identity, &s->catalogue, err) == 0) {
         s->shards.run = identity;
+        s->shards.look = s->dry_run;
         s->shards.model_hash = hash;
         shards_open(&s->shards, &run->shards, err);
     }
@@ -209,6 +212,24 @@ static int close_ledger(struct run *run, struct bgd_err *err)
     return ledger_close(ledger, err);
 }
 
+/* What a walk leaves out: the run's own files, and the folders of its masks and shards. */
+static int note_own(struct run *run, struct bgd_err *err)
+{
+    const struct run_settings *s = run->settings;
+    const struct {
+        const char *path, *end;
+    } own[] = {{s->results.path, ""}, {s->results.path, ".part"}, {s->sheet, ""},      {s->masks, ""},  {s->shards.folder, ""},
+               {s->ledger, ""},       {s->ledger, "-wal"},        {s->ledger, "-shm"}, {s->metrics, ""}};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i].path && asprintf(&run->own[n++], "%s%s", own[i].path, own[i].end) < 0) {
+            run->own[n - 1] = NULL;
+            return err_set(err, BGD_MEMORY, "out of memory");
+        }
+    run->settings->catalogue.skip = (const char *const *)run->own;
+    return 0;
+}
+
 static int open_all(struct run *run, struct bgd_err *err)
 {
     struct run_settings *s = run->settings;
@@ -222,19 +243,12 @@ static int open_all(struct run *run, struct bgd_err *err)
                        bgd_pipeline_name(run->session.pipeline));
     if (s->masks && mkdir(s->masks, 0777) && errno != EEXIST)
         return err_set(err, BGD_WRITE, "%s: %s", s->masks, strerror(errno));
-    if (open_rows(run, err) || open_ledger(run, err))
+    if (note_own(run, err) || open_rows(run, err))
         return err->code;
-    const char *const own[] = {s->results.path ? results_place(run->results) : NULL,
-                               s->results.path,
-                               s->sheet,
-                               s->masks,
-                               s->shards.folder,
-                               s->ledger,
-                               s->metrics};
-    for (size_t i = 0, n = 0; i < sizeof own / sizeof own[0]; i++)
-        if (own[i])
-            run->own[n++] = own[i];
-    s->catalogue.skip = run->own;
+    if (s->dry_run)
+        return 0;
+    if (open_ledger(run, err))
+        return err->code;
     return catalogue_open(&s->catalogue, &run->catalogue, err);
 }
 
@@ -248,6 +262,8 @@ static void close_all(struct run *run)
     catalogue_close(run->catalogue);
     session_close(&run->session);
     pictures_free(&run->pictures);
+    for (char **own = run->own; *own; own++)
+        free(*own);
 }
 
 /* "3 cards" */
@@ -356,11 +372,51 @@ static int run_opened(struct run *run)
     return exit_code;
 }
 
+struct dry_run {
+    struct shards *shards; /* NULL: none */
+    uint64_t todo;         /* shards */
+};
+
+static bool count_shard(void *user, uint64_t shard)
+{
+    struct dry_run *dry = user;
+    dry->todo += dry->shards && shards_wanted(dry->shards, shard);
+    return true;
+}
+
+/* Reads the sources through, and says what a run over them would do. */
+static int run_dry(struct run *run, struct bgd_err *err)
+{
+    struct run_settings *s = run->settings;
+    struct dry_run dry = {.shards = run->shards};
+    struct item item = {0};
+    uint64_t cards = 0;
+    int code;
+    s->catalogue.wanted = count_shard;
+    s->catalogue.user = &dry;
+    if (catalogue_open(&s->catalogue, &run->catalogue, err))
+        return err->code;
+    for (; (code = catalogue_next(run->catalogue, &item, err)) > 0; cards++)
+        if (item.source)
+            fprintf(stderr, "bgdet: %s\n", item.detail);
+    if (code < 0 || session_stopped())
+        return code;
+    printf("%llu cards in %llu shards", (unsigned long long)cards, (unsigned long long)catalogue_shards(run->catalogue));
+    if (run->shards)
+        printf(", of which %llu are for this process to do", (unsigned long long)dry.todo);
+    printf(", with %s on %s\n", bgd_pipeline_name(run->session.pipeline), bgd_engine_device(run->session.engine));
+    return 0;
+}
+
 int run_cards(struct run_settings *settings)
 {
     struct run run = {.settings = settings};
     struct bgd_err err;
-    int code = open_all(&run, &err) ? tool_fail(&err) : run_opened(&run);
+    int code = open_all(&run, &err) ? tool_fail(&err) : EXIT_DONE;
+    if (!code && settings->dry_run)
+        code = run_dry(&run, &err) ? tool_fail(&err) : session_stopped() ? EXIT_RETRY : EXIT_DONE;
+    else if (!code)
+        code = run_opened(&run);
     if (run.start && write_metrics(&run, &run.session.report, true, code, &err))
         tool_fail(&err);
     close_all(&run);

@@ -16,11 +16,12 @@ struct run_settings {
     bool trust_mtime;
     uint32_t readers;     /* 0: flow's own choice */
     float max_error_rate; /* share of rows that may be errors, 0..1 */
-    const char *metrics;            /* file for Prometheus; NULL: none */
+    bool dry_run;         /* only say what there is to do */
+    const char *metrics;  /* file for Prometheus; NULL: none */
     enum progress_form progress;
-    const char *sheet;    /* PNG to draw; NULL: none */
-    const char *masks;    /* folder for masks; NULL: none */
-    bool cut_out;         /* the sheet shows mask and judged background beside each card, if there is a segmenter */
+    const char *sheet; /* PNG to draw; NULL: none */
+    const char *masks; /* folder for masks; NULL: none */
+    bool cut_out;      /* the sheet shows mask and judged background beside each card, if there is a segmenter */
     bool fail_on_defective;
 };
 

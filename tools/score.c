@@ -137,6 +137,8 @@ static const struct option_entry night_options[] = {
      OPTION_PARSED(set_error_rate, "a share of 0..1")},
     {0, "metrics", "FILE", "keep the run's numbers in FILE, for Prometheus (node_exporter's textfile collector)",
      OPTION_FILE(struct settings, run.metrics)},
+    {0, "dry-run", NULL, "read the sources through, say what there is to do, and write nothing",
+     OPTION_FLAG(struct settings, run.dry_run)},
     {0, "progress", "FORM", "bar: on a terminal (default); json: a line a second on stderr; none",
      OPTION_CHOICE(struct settings, progress, [PROGRESS_NONE] = "none", [PROGRESS_BAR] = "bar", [PROGRESS_JSON] = "json")},
     {0},

@@ -25,7 +25,11 @@ static const struct command_exit exits[] = {
 
 static int run(int argc, char **argv)
 {
-    struct run_settings s = {.catalogue = {.separator = '\n'}, .results = {.form = RESULTS_TABLE}, .cut_out = true, .max_error_rate = 1, .progress = PROGRESS_BAR};
+    struct run_settings s = {.catalogue = {.separator = '\n'},
+                             .results = {.form = RESULTS_TABLE},
+                             .cut_out = true,
+                             .max_error_rate = 1,
+                             .progress = PROGRESS_BAR};
     int code;
     if (!options_parse(&tool_show, &s, &argc, &argv, &code))
         return code;
