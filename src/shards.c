@@ -1,6 +1,7 @@
 #include "shards.h"
 
 #include "err.h"
+#include "file.h"
 #include "receipt.h"
 #include "shards_path.h"
 
@@ -27,7 +28,7 @@ struct shards {
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
     size_t room, at, n;
-    bool lost; /* one could not be put in: out of memory */
+    struct bgd_err failure; /* why a wanted shard is not in it */
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -80,13 +81,18 @@ static int refuse(const struct shards *shards, const cJSON *found, struct bgd_er
     return err->code;
 }
 
+static bool is_receipt(const char *name)
+{
+    size_t n = strlen(name);
+    return strncmp(name, "shard-", 6) == 0 && n > 5 && strcmp(name + n - 5, ".json") == 0;
+}
+
 static bool is_of_a_run(const char *name)
 {
     return strncmp(name, "shard-", 6) == 0 || strcmp(name, "manifest.json") == 0;
 }
 
-/* Removes the results of the run that is there. run.json stays, and says whose the rest is, until another takes its place. */
-static int remove_results(const char *folder, struct bgd_err *err)
+static int remove_those(const char *folder, bool (*chosen)(const char *name), struct bgd_err *err)
 {
     DIR *dir = opendir(folder);
     if (!dir)
@@ -94,12 +100,28 @@ static int remove_results(const char *folder, struct bgd_err *err)
     struct dirent *entry;
     err->code = BGD_OK;
     while (!err->code && (errno = 0, entry = readdir(dir)))
-        if (is_of_a_run(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
+        if (chosen(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
             err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
     if (!err->code && errno)
         err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     closedir(dir);
     return err->code;
+}
+
+static bool is_no_receipt(const char *name)
+{
+    return is_of_a_run(name) && !is_receipt(name);
+}
+
+/* Removes the results of the run that is there, rows before their receipts: a shard without rows is one that is to be done.
+ * run.json stays, and says whose the rest is, until the disk has forgotten it and another takes its place. */
+static int remove_results(const char *folder, struct bgd_err *err)
+{
+    char path[SHARDS_PATH_MAX];
+    if (remove_those(folder, is_no_receipt, err) || remove_those(folder, is_receipt, err))
+        return err->code;
+    return file_sync_folder(shards_path(path, folder, "run.json")) ? err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno))
+                                                                   : 0;
 }
 
 /* With the folder locked: run.json is this run's, or becomes it. */
@@ -216,22 +238,37 @@ static bool push(struct shards *shards, uint64_t shard)
     return true;
 }
 
+/* Undoes a shard, and the manifest that counts it, before its receipt is another's: what is there must match, or not be there. */
+static int undo(const struct shards *shards, uint64_t shard, struct bgd_err *err)
+{
+    char path[SHARDS_PATH_MAX];
+    shards_path(path, shards->options.folder, "manifest.json");
+    if ((unlink(path) && errno != ENOENT) || unlink(shards_rows_path(path, shards->options.folder, shard)) ||
+        file_sync_folder(path))
+        return err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
 bool shards_wanted(void *user, uint64_t shard)
 {
     struct shards *shards = user;
+    struct bgd_err err = {0};
     char path[SHARDS_PATH_MAX];
     if (shard % shards->options.parts != shards->options.part)
         return false;
-    bool done = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
-    if (done && !(shards->options.retry && has_failed(shards, shard)))
+    bool rows = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
+    bool receipt = access(shards_receipt_path(path, shards->options.folder, shard), F_OK) == 0;
+    if (rows && receipt && !(shards->options.retry && has_failed(shards, shard)))
         return false;
-    if (done && !shards->options.look) /* before its receipt is another's: what is there must match, or not be there */
-        unlink(path);
+    if (rows && !shards->options.look)
+        undo(shards, shard, &err);
     pthread_mutex_lock(&shards->lock);
-    bool pushed = push(shards, shard);
-    shards->lost = shards->lost || !pushed;
+    if (!err.code && !push(shards, shard))
+        err_set(&err, BGD_MEMORY, "out of memory: not all shards were done");
+    if (err.code && !shards->failure.code)
+        shards->failure = err;
     pthread_mutex_unlock(&shards->lock);
-    return pushed;
+    return err.code == 0;
 }
 
 static bool pop(struct shards *shards, uint64_t *shard)
@@ -355,8 +392,10 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err)
         return err_set(err, BGD_NETWORK,
                        "%s: %llu shards are not done, since they could not be fetched as a whole: try again later",
                        shards->options.folder, (unsigned long long)shards->undone);
-    if (shards->lost)
-        return err_set(err, BGD_MEMORY, "out of memory: not all shards were done");
+    if (shards->failure.code) {
+        *err = shards->failure;
+        return err->code;
+    }
     int fd = lock_folder(shards->options.folder);
     if (fd < 0)
         return err_set(err, BGD_WRITE, "%s: %s", shards->options.folder, strerror(errno));

@@ -98,8 +98,10 @@ static int read_manifest(const char *folder, cJSON **manifest, struct shards_sta
     char path[SHARDS_PATH_MAX];
     shards_path(path, folder, "manifest.json");
     *manifest = receipt_read(path, err);
+    if (!*manifest && err->code == BGD_MISSING)
+        err->code = BGD_OK;
     if (!*manifest)
-        return err->code == BGD_MISSING ? 0 : err->code;
+        return err->code;
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(*manifest, "shards");
     if (!cJSON_IsNumber(n) || !(n->valuedouble >= 0 && n->valuedouble <= 1e15))
         return err_set(err, BGD_DAMAGED, "%s: expected a number of shards", path);
