@@ -75,7 +75,7 @@ struct command_exit {
 
 struct command {
     const char *name, *summary;
-    const char *synopsis[4];           /* what follows the name, a line each, NULL behind the last */
+    const char *synopsis[6];           /* what follows the name, a line each, NULL behind the last */
     const char *text;                  /* sentences; '\n' between paragraphs */
     const struct option_group *groups; /* the last one has no entries; NULL: none. --help is not among them */
     const struct command_exit *exits;  /* the last one has no `when` */
