@@ -1,11 +1,11 @@
 /* A shard's cards, and what hostile shards give. */
 #include "tar.h"
 
+#include "http_server.h"
 #include "scratch.h"
-
-#include <sys/eventfd.h>
 #include "tars.h"
 
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #define TARS BGDET_SOURCE_DIR "/tests/fixtures/tars/"
@@ -18,8 +18,11 @@ static char *walk(const char *path)
     struct tar *tar;
     struct bgd_err err = {0};
     struct item item = {0};
+    struct remote *remote = NULL;
     *out = 0;
-    int code = tar_open(path, NULL, NULL, &tar, &err);
+    int code = remote_is(path) ? remote_open(NULL, &remote, &err) : 0;
+    cr_assert_eq(code, 0, "%s", err.text);
+    code = tar_open(path, remote, NULL, &tar, &err);
     while (!code && (code = tar_next(tar, &item, &err)) > 0) {
         cr_expect(strncmp(item.id, path, strlen(path)) == 0 && item.id[strlen(path)] == '/', "%s", item.id);
         const char *entry = item.id + strlen(path) + 1;
@@ -34,6 +37,7 @@ static char *walk(const char *path)
     if (code < 0)
         sprintf(out, "!%s: %s", bgd_code_name(code), err.text);
     tar_close(tar);
+    remote_close(remote);
     return all;
 }
 
@@ -248,6 +252,46 @@ Test(tar, bounds_pictures_and_what_a_bomb_may_cost)
     cr_assert_eq(system("(cat head; head -c 1342177280 /dev/zero; cat tail) | zstd -1 -q >x.tar.zst"), 0);
     cr_expect_str_eq(walk("x.tar.zst"), "0.jpg=p |!limit: expands to more than 1000 times its size, after 1 cards");
     scratch_leave(folder);
+}
+
+#define PIECE 8000 /* an answer breaks off after so many bytes */
+
+static struct http_server server;
+static char *object;
+static size_t object_size;
+
+/* Serves `object` from where it is asked for, a piece at a time. */
+static bool answer_pieces(int socket, const struct http_request *request)
+{
+    size_t from = 0;
+    sscanf(http_header(request, "Range"), "bytes=%zu-", &from);
+    size_t left = object_size - from, sent = left < PIECE ? left : PIECE;
+    if (from > 0)
+        http_send(socket, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %zu-%zu/%zu\r\n", from, object_size - 1,
+                  object_size);
+    else
+        http_send(socket, "HTTP/1.1 200 OK\r\n");
+    http_send(socket, "ETag: \"1\"\r\nContent-Length: %zu\r\n\r\n", left);
+    return http_send_bytes(socket, object + from, sent) && sent == left;
+}
+
+Test(tar, an_object_that_breaks_off_again_and_again_gives_what_the_file_gives)
+{
+    static const char *const files[] = {TARS "python-pax.tar", TARS "packed.tar.gz"};
+    alarm(60);
+    unsetenv("http_proxy");
+    http_server_start(&server, answer_pieces);
+    for (size_t i = 0; i < 2; i++) {
+        char name[200];
+        object = scratch_read(files[i], &object_size);
+        snprintf(name, sizeof name, "http://127.0.0.1:%d/%s", server.port, strrchr(files[i], '/') + 1);
+        int before = server.requests;
+        char *of_file = strdup(walk(files[i]));
+        cr_expect_str_eq(walk(name), of_file, "%s", name);
+        cr_expect_eq((size_t)(server.requests - before), (object_size + PIECE - 1) / PIECE, "%s", name);
+        free(of_file);
+        free(object);
+    }
 }
 
 Test(tar, ends_when_it_is_to_stop)
