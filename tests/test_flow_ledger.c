@@ -426,11 +426,17 @@ static void damage_entries(void)
     sqlite3_close(db);
 }
 
-static bool never_answer(int socket, const char *path)
+static atomic_bool waits; /* somebody does, for an answer that never comes */
+
+static bool answer_when_somebody_waits(int socket, const char *path)
 {
-    (void)socket, (void)path;
-    pause();
-    return false;
+    if (strcmp(path, "/never") == 0) {
+        waits = true;
+        pause();
+    }
+    while (!waits)
+        usleep(1000);
+    return http_send(socket, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0");
 }
 
 Test(flow_ledger, a_failure_makes_no_row_of_what_it_breaks_off)
@@ -439,12 +445,12 @@ Test(flow_ledger, a_failure_makes_no_row_of_what_it_breaks_off)
     struct brief brief = {0};
     int wake = eventfd(0, EFD_NONBLOCK);
     struct trial trial = {.flow = {.threads = 2, .readers = 4, .wake = &wake}, .sink = brief_add, .user = &brief};
-    on_get = never_answer;
+    on_get = answer_when_somebody_waits;
     http_server_start(&server, answer);
     write_texts(1);
     struct outcome first = run((struct trial){.flow.threads = 1}, "a");
     damage_entries();
-    snprintf(text, sizeof text, "http://127.0.0.1:%d/x\n0\n", server.port);
+    snprintf(text, sizeof text, "http://127.0.0.1:%d/never\nhttp://127.0.0.1:%d/0\n", server.port, server.port);
     scratch_text("list", text);
     trial.flow.ledger = open_ledger("a");
     cr_expect_eq(trial_run(&trial, &bench), BGD_DAMAGED);
