@@ -2,6 +2,7 @@
 #include "flows.h"
 #include "http_server.h"
 #include "tars.h"
+#include "wake.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -426,36 +427,49 @@ static void damage_entries(void)
     sqlite3_close(db);
 }
 
-static atomic_bool waits; /* somebody does, for an answer that never comes */
+static atomic_bool waits, busy; /* somebody does, for an answer that never comes; the sink is */
 
-static bool answer_when_somebody_waits(int socket, const char *path)
+static bool answer_when_all_wait(int socket, const char *path)
 {
     if (strcmp(path, "/never") == 0) {
         waits = true;
         pause();
     }
-    while (!waits)
+    while (!waits || !busy)
         usleep(1000);
     return http_send(socket, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0");
+}
+
+static int wake;
+
+/* Is busy until the run has failed, and what it breaks off has ended. */
+static int add_slowly(void *user, const struct flow_row *row, struct bgd_err *err)
+{
+    busy = true;
+    while (!wake_is_up(&wake))
+        usleep(1000);
+    usleep(500000);
+    return brief_add(user, row, err);
 }
 
 Test(flow_ledger, a_failure_makes_no_row_of_what_it_breaks_off)
 {
     char text[256];
     struct brief brief = {0};
-    int wake = eventfd(0, EFD_NONBLOCK);
-    struct trial trial = {.flow = {.threads = 2, .readers = 4, .wake = &wake}, .sink = brief_add, .user = &brief};
-    on_get = answer_when_somebody_waits;
+    struct trial trial = {.flow = {.threads = 2, .readers = 4, .wake = &wake}, .sink = add_slowly, .user = &brief};
+    wake = eventfd(0, EFD_NONBLOCK);
+    on_get = answer_when_all_wait;
     http_server_start(&server, answer);
+    write_picture("card", 1);
     write_texts(1);
     struct outcome first = run((struct trial){.flow.threads = 1}, "a");
     damage_entries();
-    snprintf(text, sizeof text, "http://127.0.0.1:%d/never\nhttp://127.0.0.1:%d/0\n", server.port, server.port);
+    snprintf(text, sizeof text, "card\nhttp://127.0.0.1:%d/never\nhttp://127.0.0.1:%d/0\n", server.port, server.port);
     scratch_text("list", text);
     trial.flow.ledger = open_ledger("a");
     cr_expect_eq(trial_run(&trial, &bench), BGD_DAMAGED);
     cr_expect(strstr(trial.err.text, "l.db"), "%s", trial.err.text);
-    cr_expect_str_eq(brief.text, "");
+    cr_expect_str_eq(brief.text, "card ok|");
     close_ledger(trial.flow.ledger);
     free(first.rows);
 }
