@@ -216,14 +216,13 @@ static void *work(void *argument)
     pthread_mutex_lock(&flow->lock);
     while (!flow->failed) {
         bool idle = flow->read.n == 0 && flow->decoding == 0;
-        bool over = flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
         bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
         uint32_t lane = free_lane(flow);
         if (flow->ready.n > 0 && lane < flow->lanes && (flow->ready.n >= flow->batch || idle || crowded))
             score_batch(flow, worker, lane);
         else if (flow->read.n > 0 && !crowded)
             decode_next(flow);
-        else if (over && idle && flow->ready.n == 0)
+        else if (flow_all_read(flow) && idle && flow->ready.n == 0)
             break;
         else
             pthread_cond_wait(&flow->work, &flow->lock);

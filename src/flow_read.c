@@ -185,8 +185,10 @@ static void read_next(struct reader *reader)
     } else if (outcome == TO_DECODE) {
         slot->state = READ;
         fifo_put(&flow->read, slot);
+        pthread_cond_signal(&flow->work);
     }
-    pthread_cond_broadcast(&flow->work); /* there is a picture to decode, or this was the last item of all */
+    if (flow_all_read(flow))
+        pthread_cond_broadcast(&flow->work);
 }
 
 /* Is there an item for which there is room? One that came with its bytes needs none. The one that the sink waits for is read in

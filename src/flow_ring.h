@@ -99,6 +99,12 @@ double flow_now(void);
 
 /* With the lock held, all of these. */
 
+/* No reader will hand on another item. */
+static inline bool flow_all_read(const struct flow *flow)
+{
+    return flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
+}
+
 /* Ends the run, and wakes everybody. `err` NULL: nothing is wrong, but the rows that are not DONE will not come. */
 void flow_fail(struct flow *flow, const struct bgd_err *err);
 

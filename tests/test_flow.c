@@ -316,6 +316,19 @@ Test(flow, a_stop_gives_the_rows_before_what_it_breaks_off)
     bench_close(&b);
 }
 
+Test(flow, settings_that_no_object_can_be_read_with_end_the_run)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    scratch_text("list", "gone\ns3://bucket/key\n");
+    setenv("AWS_ENDPOINT_URL", "localhost:9000", 1);
+    cr_expect_eq(trial_run(&trial, &b), BGD_ARGUMENT);
+    cr_expect(strstr(trial.err.text, "s3://bucket/key: AWS_ENDPOINT_URL"), "%s", trial.err.text);
+    cr_expect(!trial.report.ended);
+    bench_close(&b);
+}
+
 static bool answer_late(int socket, const struct http_request *request)
 {
     (void)request;
