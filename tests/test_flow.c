@@ -300,19 +300,46 @@ static bool stop_and_never_answer(int socket, const struct http_request *request
 
 Test(flow, a_stop_gives_the_rows_before_what_it_breaks_off)
 {
+    enum { BEFORE = 50 }; /* more than have been decoded when the request comes */
     struct bench b = bench_open();
     struct brief brief = {0};
-    struct trial trial = {.flow = {.threads = 2, .stop = &stop, .wake = &wake}, .batch = 7, .sink = brief_add, .user = &brief};
-    char text[256];
+    struct trial trial = {.flow = {.threads = 1, .stop = &stop, .wake = &wake}, .batch = 7, .sink = brief_add, .user = &brief};
     wake = eventfd(0, EFD_NONBLOCK);
     http_server_start(&server, stop_and_never_answer);
-    write_picture("a", 1), write_picture("b", 2), write_picture("d", 3);
-    snprintf(text, sizeof text, "a\nb\nhttp://127.0.0.1:%d/c\nd\n", server.port);
+    write_picture("a", 1);
+    FILE *list = fopen("list", "w");
+    for (int i = 0; i < BEFORE; i++)
+        fprintf(list, "a\n");
+    fprintf(list, "http://127.0.0.1:%d/x\na\n", server.port);
+    fclose(list);
+    alarm(20);
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(brief.n, BEFORE);
+    cr_expect(!strstr(brief.text, "http"), "%s", brief.text);
+    cr_expect(!trial.report.ended, "the list was named to its end, but the run has not come there");
+    bench_close(&b);
+}
+
+static bool refuse_late(int socket, const struct http_request *request)
+{
+    (void)request;
+    usleep(300000); /* meanwhile all others have nothing to do */
+    return http_send(socket, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+}
+
+Test(flow, ends_when_the_last_object_is_not_there)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    char text[256];
+    http_server_start(&server, refuse_late);
+    snprintf(text, sizeof text, "http://127.0.0.1:%d/x\n", server.port);
     scratch_text("list", text);
     alarm(20);
     cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
-    cr_expect_str_eq(brief.text, "a ok|b ok|");
-    cr_expect(!trial.report.ended, "the list was named to its end, but the run has not come there");
+    cr_expect(strstr(brief.text, "/x missing|"), "%s", brief.text);
+    cr_expect(trial.report.ended);
     bench_close(&b);
 }
 
