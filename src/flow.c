@@ -81,10 +81,9 @@ static void follow(struct slot *slot, const struct slot *followee)
 void flow_done(struct flow *flow, struct slot *slot)
 {
     slot->state = DONE;
-    for (uint32_t i = 0; i < flow->n_slots && slot->followed; i++)
-        if (flow->slots[i].state == SAME && flow->slots[i].followee == slot)
-            follow(&flow->slots[i], slot);
-    slot->followed = false;
+    for (struct slot *other = slot->followers; other; other = other->next_follower)
+        follow(other, slot);
+    slot->followers = NULL;
     pthread_cond_signal(&flow->done);
 }
 
@@ -217,14 +216,13 @@ static void *work(void *argument)
     pthread_mutex_lock(&flow->lock);
     while (!flow->failed) {
         bool idle = flow->read.n == 0 && flow->decoding == 0;
-        bool over = flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
         bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
         uint32_t lane = free_lane(flow);
         if (flow->ready.n > 0 && lane < flow->lanes && (flow->ready.n >= flow->batch || idle || crowded))
             score_batch(flow, worker, lane);
         else if (flow->read.n > 0 && !crowded)
             decode_next(flow);
-        else if (over && idle && flow->ready.n == 0)
+        else if (flow_all_read(flow) && idle && flow->ready.n == 0)
             break;
         else
             pthread_cond_wait(&flow->work, &flow->lock);
@@ -235,8 +233,18 @@ static void *work(void *argument)
 
 /* ---------------------------------------------------------------- the two ends */
 
+static void unclaim(struct flow *flow, struct slot *slot)
+{
+    struct slot **at = flow_chain(flow, slot->digest);
+    while (*at != slot)
+        at = &(*at)->next_claimed;
+    *at = slot->next_claimed;
+}
+
 static void empty_slot(struct flow *flow, struct slot *slot)
 {
+    if (slot->claimed)
+        unclaim(flow, slot);
     flow_drop_file(flow, slot);
     free(slot->id);
     free(slot->path);
@@ -361,24 +369,13 @@ static int give_row(struct flow *flow, const struct slot *slot, const struct flo
     return flow->sink(flow->user, &row, err);
 }
 
-/* A file that changed a moment ago may change again within the same tick of its clock, unseen: its time proves nothing yet. */
-#define SETTLED_NS (2ll * 1000000000)
-
-static bool is_settled(int64_t mtime)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - mtime > SETTLED_NS;
-}
-
 /* Tells the ledger what was found out of the slot's bytes, before another slot can look for it there. */
 static int keep_result(const struct flow *flow, const struct slot *slot, struct bgd_err *err)
 {
     struct ledger *ledger = flow->options->ledger;
     if (!ledger || !slot->hashed)
         return 0;
-    if (slot->keep_stamp && is_settled(slot->mtime) &&
-        ledger_keep_file(ledger, slot->path, slot->size, slot->mtime, slot->digest, err))
+    if (slot->keep_stamp && ledger_keep_file(ledger, slot->path, slot->size, slot->mtime, slot->digest, err))
         return err->code;
     if (slot->known)
         return 0;
@@ -389,13 +386,18 @@ static int keep_result(const struct flow *flow, const struct slot *slot, struct 
     return ledger_keep(ledger, slot->digest, &entry, err);
 }
 
-/* Hands out the rows in order. After the engine's failure those that are done still go out, up to the first gap. */
+/* Hands out the rows in order. After a failure of others those that are done still go out, up to the first gap; before one that
+ * was cut off, those that are under way, too. */
 static void *drain(void *argument)
 {
     struct flow *flow = argument;
     pthread_mutex_lock(&flow->lock);
     for (;;) {
         struct slot *slot = &flow->slots[flow->next_out % flow->n_slots];
+        if (slot->state == CUT_OFF) {
+            flow_fail(flow, NULL);
+            break;
+        }
         if (slot->state != DONE) {
             if (flow->failed || (flow->closed && flow->next_out == flow->next_in))
                 break;
@@ -448,6 +450,7 @@ static void destroy(struct flow *flow, struct worker *workers, uint32_t n_worker
     }
     free(workers);
     free(flow->slots);
+    free(flow->claims);
     free(flow->read.slots);
     free(flow->ready.slots);
     free(flow->lane_busy);
@@ -473,11 +476,12 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
     /* Every lane and one more with a full batch and another behind it, and what workers and readers hold. */
     flow->n_slots = 2 * flow->batch * (flow->lanes + 1) + 4 * n_workers + 2 * count_readers(flow->options);
     flow->slots = calloc(flow->n_slots, sizeof *flow->slots);
+    flow->claims = calloc(flow->n_slots, sizeof *flow->claims);
     flow->read = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
     flow->ready = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
     flow->lane_busy = calloc(flow->lanes, sizeof *flow->lane_busy);
     struct worker *workers = *out = calloc(n_workers, sizeof *workers);
-    bool complete = flow->slots && flow->read.slots && flow->ready.slots && flow->lane_busy && workers;
+    bool complete = flow->slots && flow->claims && flow->read.slots && flow->ready.slots && flow->lane_busy && workers;
     flow->memory = complete ? bgd_engine_memory(flow->options->engine, (size_t)flow->n_slots * KEPT_BYTES) : NULL;
     for (uint32_t i = 0; complete && i < flow->n_slots; i++)
         renew_image(flow, &flow->slots[i]);
@@ -563,7 +567,7 @@ int flow_run(const struct flow_options *options, struct catalogue *catalogue, fl
         if ((code = flow.err.code))
             *err = flow.err;
     }
-    flow.report.ended = flow.ended && !code;
+    flow.report.ended = flow.ended && !flow.failed;
     if (report)
         *report = flow.report;
     destroy(&flow, crew.workers, n_workers);

@@ -44,7 +44,7 @@ struct flow_row {
     const char *path; /* NULL: it came with its bytes */
     const char *carried;
     uint64_t shard;
-    bool source; /* it stands for a whole shard that cannot be read (on) */
+    bool source;        /* it stands for a whole shard that cannot be read (on) */
     int code;           /* 0, or the bgd_code that says why there is no result */
     const char *detail; /* of a failure: one line; "" otherwise */
     struct bgd_result result;
@@ -76,13 +76,15 @@ struct flow_options {
     bool masks;            /* rows carry the mask; not with a ledger, which has none; the engine's pipeline has a segmenter */
     const volatile sig_atomic_t *stop; /* not 0: begin no further items, finish those that are under way; NULL: never */
     const int *wake; /* an eventfd: written when the run fails, so that the catalogue, which has it, too, stops waiting for
-                        its producer; NULL: it waits */
+                        its producer, and readers for remote objects. Who sets `stop` writes it to the same end: objects that
+                        are not there yet are given up, and have no row, nor have the items behind them. NULL: they wait */
 };
 
 /*
- * Runs to the end of the catalogue, or until `stop`. Returns 0 when every item that was begun has had its row.
- * Otherwise the first error of the catalogue, the engine or the sink; rows handed out before it stay valid. `report` is
- * filled in either case; NULL: nobody wants to know.
+ * Runs to the end of the catalogue, or until `stop`. Returns 0 when every item that was begun has had its row, or every one
+ * before an object that was given up (wake). Otherwise the first error of the catalogue, the ledger, the engine or the sink, or
+ * one that is no card's fault: BGD_MEMORY, and BGD_ARGUMENT of the settings for remote objects; rows handed out before it stay
+ * valid. `report` is filled in either case; NULL: nobody wants to know.
  */
 int flow_run(const struct flow_options *options, struct catalogue *catalogue, flow_sink sink, void *user,
              struct flow_report *report, struct bgd_err *err);

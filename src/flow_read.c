@@ -2,8 +2,10 @@
 #include "err.h"
 #include "flow_ring.h"
 #include "remote.h"
+#include "wake.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,7 +17,7 @@ struct reader {
 };
 
 /* What became of an item. */
-enum outcome { TO_DECODE, COMPLETE, FOLLOWS, CUT_OFF };
+enum outcome { TO_DECODE, COMPLETE, FOLLOWS, BROKEN_OFF };
 
 static void take_entry(struct slot *slot, const struct ledger_entry *entry)
 {
@@ -38,11 +40,22 @@ static int look_up(const struct flow *flow, struct slot *slot, struct bgd_err *e
     return found == 1 ? slot->known : found;
 }
 
+/* A file that changed a moment ago may change again within the same tick of its clock, unseen: its time proves nothing yet. Asked
+ * before the file is read: what changes it later has a later time. */
+#define SETTLED_NS (2ll * 1000000000)
+
+static bool is_settled(int64_t mtime)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - mtime > SETTLED_NS;
+}
+
 /* Fills size and mtime from the file itself, where the manifest has not said them. */
 static void find_stamp(struct slot *slot)
 {
     struct stat st;
-    if (slot->mtime || !slot->path || stat(slot->path, &st) || !S_ISREG(st.st_mode))
+    if (slot->mtime || remote_is(slot->path) || stat(slot->path, &st) || !S_ISREG(st.st_mode))
         return;
     slot->size = (uint64_t)st.st_size;
     slot->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -60,7 +73,7 @@ static int look_up_file(const struct flow *flow, struct slot *slot, struct bgd_e
     if (found == 1)
         found = look_up(flow, slot, err);
     slot->hashed = found == 1;
-    slot->keep_stamp = found == 0;
+    slot->keep_stamp = found == 0 && is_settled(slot->mtime);
     return found;
 }
 
@@ -70,22 +83,22 @@ static int look_up_file(const struct flow *flow, struct slot *slot, struct bgd_e
  */
 static bool claim(struct flow *flow, struct slot *slot)
 {
-    struct slot *other = NULL;
     pthread_mutex_lock(&flow->lock);
-    for (uint32_t i = 0; i < flow->n_slots && !other; i++) {
-        struct slot *s = &flow->slots[i];
-        if (s->claimed && memcmp(s->digest, slot->digest, HASH_BYTES) == 0)
-            other = s;
-    }
-    slot->claimed = !other;
+    struct slot **chain = flow_chain(flow, slot->digest), *other = *chain;
+    while (other && memcmp(other->digest, slot->digest, HASH_BYTES) != 0)
+        other = other->next_claimed;
     if (other) {
         if (!flow->options->files)
             flow_drop_file(flow, slot);
         slot->state = SAME;
-        slot->followee = other;
-        other->followed = true;
+        slot->next_follower = other->followers;
+        other->followers = slot;
         if (other->state == DONE)
             flow_done(flow, other);
+    } else {
+        slot->claimed = true;
+        slot->next_claimed = *chain;
+        *chain = slot;
     }
     pthread_mutex_unlock(&flow->lock);
     return !other; /* a slot that follows is no longer this thread's */
@@ -108,6 +121,10 @@ static int fetch(struct reader *reader, struct slot *slot)
     double start = flow_now();
     int code = read_path(reader, slot->path, &slot->file, &slot->err);
     double seconds = flow_now() - start;
+    if (code) { /* a part is no file */
+        free(slot->file.data);
+        slot->file = (struct file_buffer){0};
+    }
     pthread_mutex_lock(&flow->lock);
     flow->report.read += seconds;
     flow_add_file(flow, slot);
@@ -123,8 +140,8 @@ static enum outcome read_item(struct reader *reader, struct slot *slot, struct b
         return COMPLETE;
     if (flow->options->ledger && look_up_file(flow, slot, err))
         return COMPLETE;
-    if (fetch(reader, slot))
-        return slot->err.code == BGD_NETWORK && flow->options->stop && *flow->options->stop ? CUT_OFF : COMPLETE;
+    if (fetch(reader, slot)) /* after a wake NETWORK says nothing of the object */
+        return slot->err.code == BGD_NETWORK && wake_is_up(flow->options->wake) ? BROKEN_OFF : COMPLETE;
     hash_bytes(slot->file.data, slot->file.size, slot->digest);
     slot->hashed = true;
     if (!flow->options->ledger)
@@ -132,6 +149,12 @@ static enum outcome read_item(struct reader *reader, struct slot *slot, struct b
     if (!claim(flow, slot))
         return FOLLOWS;
     return look_up(flow, slot, err) ? COMPLETE : TO_DECODE;
+}
+
+/* Is it the machine's fault, or the settings', rather than the card's? Then the run is to be tried again. */
+static bool is_of_the_run(int code)
+{
+    return code == BGD_MEMORY || code == BGD_ARGUMENT;
 }
 
 /* Called, and left, with the lock held; works without it. */
@@ -149,19 +172,31 @@ static void read_next(struct reader *reader)
     flow->reading--;
     if (err.code) {
         flow_fail(flow, &err);
-    } else if (outcome == COMPLETE &&
-               slot->err.code == BGD_MEMORY) { /* a shortage of the machine's, not the card's fault: to be tried again */
+    } else if (outcome == COMPLETE && is_of_the_run(slot->err.code)) {
         err_prefix(&slot->err, "%s: ", slot->id);
         flow_fail(flow, &slot->err);
-    } else if (outcome == CUT_OFF) {
-        flow_fail(flow, NULL);
     } else if (outcome == COMPLETE) {
+        if (!flow->options->files)
+            flow_drop_file(flow, slot);
         flow_done(flow, slot);
+    } else if (outcome == BROKEN_OFF) {
+        slot->state = CUT_OFF;
+        pthread_cond_signal(&flow->done);
     } else if (outcome == TO_DECODE) {
         slot->state = READ;
         fifo_put(&flow->read, slot);
+        pthread_cond_signal(&flow->work);
     }
-    pthread_cond_broadcast(&flow->work); /* there is a picture to decode, or this was the last item of all */
+    if (flow_all_read(flow))
+        pthread_cond_broadcast(&flow->work);
+}
+
+/* Is there an item for which there is room? One that came with its bytes needs none. The one that the sink waits for is read in
+ * any case: what takes the room may be behind it. */
+static bool may_read(const struct flow *flow)
+{
+    bool room = flow->file_bytes <= FLOW_FILE_BYTES || flow->next_read == flow->next_out;
+    return flow->next_read < flow->next_in && (room || !flow->slots[flow->next_read % flow->n_slots].path);
 }
 
 void *flow_read_items(void *argument)
@@ -170,7 +205,7 @@ void *flow_read_items(void *argument)
     struct reader reader = {.flow = flow};
     pthread_mutex_lock(&flow->lock);
     while (!flow->failed) {
-        if (flow->next_read < flow->next_in && flow->file_bytes <= FLOW_FILE_BYTES)
+        if (may_read(flow))
             read_next(&reader);
         else if (flow->closed && flow->next_read == flow->next_in)
             break;

@@ -6,11 +6,12 @@
 #include "flow.h"
 
 #include <pthread.h>
+#include <string.h>
 
 /* A slot's way round: FREE -(catalogue)-> NAMED -(reader)-> READING -> READ -(worker)-> DECODING -> READY -> SCORING -> DONE
  * -(sink)-> FREE. What cannot be read or decoded, and what the ledger knows, goes straight to DONE; SAME waits for another slot
- * with the same bytes. */
-enum state { FREE, NAMED, READING, SAME, READ, DECODING, READY, SCORING, DONE };
+ * with the same bytes; CUT_OFF is what `wake` has kept a reader from: it has no row, and those behind it have none. */
+enum state { FREE, NAMED, READING, CUT_OFF, SAME, READ, DECODING, READY, SCORING, DONE };
 
 struct slot {
     enum state state;
@@ -24,10 +25,11 @@ struct slot {
     struct file_buffer file;
     bool hashed; /* digest is that of the bytes */
     uint8_t digest[HASH_BYTES];
-    bool claimed;          /* the slot stands for its bytes: others with the same ones follow it */
-    bool known;            /* the result was not computed for this slot */
-    bool followed;         /* a slot that is SAME waits for this one */
-    struct slot *followee; /* of one that is SAME */
+    bool known;                 /* the result was not computed for this slot */
+    bool claimed;               /* the slot stands for its bytes: others with the same ones follow it */
+    struct slot *next_claimed;  /* of its chain in flow.claims */
+    struct slot *followers;     /* those that are SAME and wait for this one */
+    struct slot *next_follower; /* of the same slot */
     struct bgd_image image;
     struct bgd_err err; /* code 0: the result holds */
     struct bgd_result result;
@@ -59,6 +61,7 @@ struct flow {
     pthread_cond_t done;                   /* for the sink: a slot is DONE */
     uint64_t next_in, next_read, next_out; /* items named, taken by a reader, given to the sink */
     uint32_t reading, decoding;
+    struct slot **claims;    /* n_slots chains: the slots that have claimed their bytes, by digest */
     struct fifo read, ready; /* those that wait to be decoded, and to be scored */
     size_t file_bytes;       /* of all slots */
     size_t pixel_bytes;      /* of the slots that are READY or SCORING */
@@ -83,10 +86,24 @@ static inline struct slot *fifo_take(struct fifo *fifo)
     return slot;
 }
 
+/* The chain of the slots that have claimed bytes with this digest, and some others. */
+static inline struct slot **flow_chain(const struct flow *flow, const uint8_t digest[HASH_BYTES])
+{
+    uint64_t key;
+    memcpy(&key, digest, sizeof key);
+    return &flow->claims[key % flow->n_slots];
+}
+
 /* Seconds on the clock that only goes forward. */
 double flow_now(void);
 
 /* With the lock held, all of these. */
+
+/* No reader will hand on another item. */
+static inline bool flow_all_read(const struct flow *flow)
+{
+    return flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
+}
 
 /* Ends the run, and wakes everybody. `err` NULL: nothing is wrong, but the rows that are not DONE will not come. */
 void flow_fail(struct flow *flow, const struct bgd_err *err);

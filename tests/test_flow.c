@@ -1,41 +1,11 @@
 /* The whole run: every input gets its row, in order, and a row depends on its own file alone. */
-#include "flow.h"
-#include "pipeline.h"
-#include "results.h"
+#include "flows.h"
+#include "http_server.h"
+#include "tars.h"
 
-#include "network.h"
-#include "pipelines.h"
-#include "scratch.h"
-
-#include <dirent.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-
-#define CARDS BGDET_SOURCE_DIR "/samples/cards"
-#define PICTURES BGDET_SOURCE_DIR "/tests/fixtures/pictures"
-
-struct bench {
-    char *folder;
-    uint8_t *bytes;
-    struct bgd_model *model;
-};
-
-static struct bench bench_open(void)
-{
-    struct bench b = {.folder = scratch_enter()};
-    struct bgd_err err = {0};
-    size_t size;
-    b.bytes = network_encode(60, 80, 7, &size);
-    cr_assert_eq(model_parse(b.bytes, size, &b.model, &err), 0, "%s", err.text);
-    return b;
-}
-
-static void bench_close(struct bench *b)
-{
-    bgd_model_close(b->model);
-    free(b->bytes);
-    scratch_leave(b->folder);
-}
+#include <sys/stat.h>
 
 struct settings {
     uint32_t batch, threads;
@@ -75,43 +45,6 @@ static char *rows_of(const struct bench *b, const char *list, struct settings s)
 
 /* ---------------------------------------------------------------- a list of good and damaged files */
 
-/* Names of the files in `folder` that decode, into `names`. */
-static size_t good_files(const char *folder, char names[][512], size_t n, size_t most)
-{
-    DIR *dir = opendir(folder);
-    cr_assert(dir, "%s", folder);
-    struct dirent *entry;
-    while (n < most && (entry = readdir(dir))) {
-        struct bgd_image image = {0};
-        struct bgd_err err;
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(names[n], 512, "%s/%s", folder, entry->d_name);
-        size_t size;
-        char *bytes = scratch_read(names[n], &size);
-        if (bgd_image_decode(bytes, size, 0, 0, &image, &err) == 0)
-            n++;
-        bgd_image_free(&image);
-        free(bytes);
-    }
-    closedir(dir);
-    return n;
-}
-
-/* Damages a copy of `source`: cut to a third, or its middle overwritten, or not there at all. */
-static void write_damaged(const char *source, const char *target, size_t kind)
-{
-    size_t size;
-    char *bytes = scratch_read(source, &size);
-    if (kind % 3 == 0)
-        scratch_write(target, bytes, size / 3);
-    if (kind % 3 == 1) {
-        memset(bytes, 0x5a, size < 64 ? size : 64);
-        scratch_write(target, bytes, size);
-    }
-    free(bytes);
-}
-
 #define ITEMS 2000
 #define DAMAGED_EACH 100 /* one in so many */
 
@@ -137,14 +70,6 @@ static void write_lists(void)
     }
     fclose(all);
     fclose(good);
-}
-
-static size_t count_lines(const char *text)
-{
-    size_t lines = 0;
-    for (; *text; text++)
-        lines += *text == '\n';
-    return lines;
 }
 
 /* The lines of `text` that say "ok", to be freed. */
@@ -354,6 +279,224 @@ Test(flow, runs_an_empty_catalogue)
     scratch_text("list", "");
     cr_expect_eq(run_into(&b, "list", (struct settings){.threads = 2}, watch, &w, NULL, &err), 0);
     cr_expect_eq(w.next, 0);
+    bench_close(&b);
+}
+
+/* ---------------------------------------------------------------- the network */
+
+static struct http_server server;
+static volatile sig_atomic_t stop;
+static int wake;
+
+static bool stop_and_never_answer(int socket, const struct http_request *request)
+{
+    static const uint64_t one = 1;
+    (void)socket, (void)request;
+    stop = SIGINT;
+    cr_assert_eq(write(wake, &one, sizeof one), sizeof one);
+    pause();
+    return false;
+}
+
+Test(flow, a_stop_gives_the_rows_before_what_it_breaks_off)
+{
+    enum { BEFORE = 50 }; /* more than have been decoded when the request comes */
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow = {.threads = 1, .stop = &stop, .wake = &wake}, .batch = 7, .sink = brief_add, .user = &brief};
+    wake = eventfd(0, EFD_NONBLOCK);
+    http_server_start(&server, stop_and_never_answer);
+    write_picture("a", 1);
+    FILE *list = fopen("list", "w");
+    for (int i = 0; i < BEFORE; i++)
+        fprintf(list, "a\n");
+    fprintf(list, "http://127.0.0.1:%d/x\na\n", server.port);
+    fclose(list);
+    alarm(20);
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(brief.n, BEFORE);
+    cr_expect(!strstr(brief.text, "http"), "%s", brief.text);
+    cr_expect(!trial.report.ended, "the list was named to its end, but the run has not come there");
+    bench_close(&b);
+}
+
+static bool refuse_late(int socket, const struct http_request *request)
+{
+    (void)request;
+    usleep(300000); /* meanwhile all others have nothing to do */
+    return http_send(socket, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+}
+
+Test(flow, ends_when_the_last_object_is_not_there)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    char text[256];
+    http_server_start(&server, refuse_late);
+    snprintf(text, sizeof text, "http://127.0.0.1:%d/x\n", server.port);
+    scratch_text("list", text);
+    alarm(20);
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect(strstr(brief.text, "/x missing|"), "%s", brief.text);
+    cr_expect(trial.report.ended);
+    bench_close(&b);
+}
+
+Test(flow, settings_that_no_object_can_be_read_with_end_the_run)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    scratch_text("list", "gone\ns3://bucket/key\n");
+    setenv("AWS_ENDPOINT_URL", "localhost:9000", 1);
+    cr_expect_eq(trial_run(&trial, &b), BGD_ARGUMENT);
+    cr_expect(strstr(trial.err.text, "s3://bucket/key: AWS_ENDPOINT_URL"), "%s", trial.err.text);
+    cr_expect(!trial.report.ended);
+    bench_close(&b);
+}
+
+static bool answer_late(int socket, const struct http_request *request)
+{
+    (void)request;
+    sleep(2); /* meanwhile all is named that there is room for */
+    return http_send(socket, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+}
+
+/* A tar of `n` pictures of `size` zeros. */
+static void write_zeros(const char *name, int n, size_t size)
+{
+    static struct tar_bytes tar;
+    FILE *file = fopen(name, "w");
+    for (int i = 0; i < n; i++) {
+        char entry[32], octal[24];
+        tar.size = 0;
+        snprintf(entry, sizeof entry, "%d.jpg", i);
+        snprintf(octal, sizeof octal, "%011zo", size);
+        tars_header(&tar, entry, octal, '0');
+        cr_assert_eq(fwrite(tar.data, tar.size, 1, file), 1);
+        cr_assert_eq(fseek(file, (long)(size + 511) / 512 * 512, SEEK_CUR), 0);
+    }
+    tar.size = 0;
+    tars_end(&tar);
+    cr_assert_eq(fwrite(tar.data, tar.size, 1, file), 1);
+    fclose(file);
+}
+
+Test(flow, entries_that_take_all_the_room_hold_up_nobody)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow = {.threads = 2, .readers = 1}, .sink = brief_add, .user = &brief};
+    char text[256];
+    http_server_start(&server, answer_late);
+    write_zeros("zeros.tar", FLOW_FILE_BYTES / BGD_IMAGE_BYTES_MAX + 4, BGD_IMAGE_BYTES_MAX);
+    write_picture("a", 1);
+    snprintf(text, sizeof text, "http://127.0.0.1:%d/x\na\nzeros.tar\na\n", server.port);
+    scratch_text("list", text);
+    alarm(60);
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(brief.n, 3 + FLOW_FILE_BYTES / BGD_IMAGE_BYTES_MAX + 4);
+    bench_close(&b);
+}
+
+/* ---------------------------------------------------------------- tars, and the files themselves */
+
+Test(flow, what_a_shard_lacks_is_a_row_in_its_place)
+{
+    static struct tar_bytes tar;
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    size_t size;
+    char *bytes = picture_bytes(1, &size);
+    tars_add_typed(&tar, "a.jpg", bytes, size, '0');
+    tars_add_typed(&tar, "b.jpg", bytes, size, '0');
+    scratch_write("cut.tar", tar.data, tar.size - size / 2);
+    write_zeros("large.tar", 1, BGD_IMAGE_BYTES_MAX + 1);
+    scratch_write("c", bytes, size);
+    scratch_text("list", "cut.tar\nlarge.tar\ngone.tar\nc\n");
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_str_eq(brief.text, "cut.tar/a.jpg ok|cut.tar damaged source|large.tar/0.jpg limit|gone.tar missing source|c ok|");
+    free(bytes);
+    bench_close(&b);
+}
+
+struct wanted {
+    const char *expected;
+    size_t size;
+    uint64_t rows, with;
+};
+
+static int check_file(void *user, const struct flow_row *row, struct bgd_err *err)
+{
+    struct wanted *wanted = user;
+    (void)err;
+    wanted->rows++;
+    wanted->with += row->file != NULL;
+    if (row->file)
+        cr_expect(row->file_size == wanted->size && memcmp(row->file, wanted->expected, wanted->size) == 0, "%s", row->id);
+    else
+        cr_expect_eq(row->file_size, 0, "%s", row->id);
+    return 0;
+}
+
+/* Of an object that is too large, which shows at its end. */
+static bool answer_too_much(int socket, const struct http_request *request)
+{
+    static uint8_t zeros[BGD_IMAGE_BYTES_MAX + 1];
+    (void)request;
+    if (http_send(socket, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"))
+        http_send_bytes(socket, zeros, sizeof zeros);
+    return false;
+}
+
+Test(flow, rows_carry_the_files_where_asked_and_no_part_of_one)
+{
+    static struct tar_bytes tar;
+    struct bench b = bench_open();
+    struct bgd_err err;
+    struct wanted wanted = {0};
+    struct trial trial = {.flow = {.threads = 2, .files = true}, .sink = check_file, .user = &wanted};
+    char *bytes = picture_bytes(1, &wanted.size), text[256];
+    wanted.expected = bytes;
+    tars_add_typed(&tar, "a.jpg", bytes, wanted.size, '0');
+    tars_end(&tar);
+    scratch_write("cards.tar", tar.data, tar.size);
+    scratch_write("a", bytes, wanted.size), scratch_write("b", bytes, wanted.size);
+    http_server_start(&server, answer_too_much);
+    snprintf(text, sizeof text, "a\ngone\ncards.tar\nhttp://127.0.0.1:%d/x\nb\n", server.port);
+    scratch_text("list", text);
+    cr_assert_eq(ledger_open("l.db", "a", &trial.flow.ledger, &err), 0, "%s", err.text);
+    for (int i = 0; i < 2; i++)
+        cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(wanted.rows, 10);
+    cr_expect_eq(wanted.with, 6);
+    trial.flow.files = false;
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(ledger_close(trial.flow.ledger, &err), 0);
+    trial.flow.ledger = NULL;
+    cr_expect_eq(trial_run(&trial, &b), 0, "%s", trial.err.text);
+    cr_expect_eq(wanted.rows, 20);
+    cr_expect_eq(wanted.with, 6, "bytes that nobody asked for");
+    free(bytes);
+    bench_close(&b);
+}
+
+Test(flow, reports_what_was_read_and_decoded)
+{
+    struct bench b = bench_open();
+    struct brief brief = {0};
+    struct trial trial = {.flow.threads = 2, .sink = brief_add, .user = &brief};
+    struct stat x, y;
+    write_picture("x", 1), write_picture("y", 2);
+    cr_assert(stat("x", &x) == 0 && stat("y", &y) == 0);
+    scratch_text("list", "x\ngone\ny\nx\n");
+    cr_expect_eq(trial_run(&trial, &b), 0);
+    cr_expect(trial.report.ended);
+    cr_expect_eq(trial.report.files, 3);
+    cr_expect_eq(trial.report.bytes, 2 * x.st_size + y.st_size);
+    cr_expect_eq(trial.report.pictures, 3);
     bench_close(&b);
 }
 
