@@ -563,7 +563,7 @@ int flow_run(const struct flow_options *options, struct catalogue *catalogue, fl
         if ((code = flow.err.code))
             *err = flow.err;
     }
-    flow.report.ended = flow.ended && !code;
+    flow.report.ended = flow.ended && !flow.failed && !code;
     if (report)
         *report = flow.report;
     destroy(&flow, crew.workers, n_workers);

@@ -19,6 +19,8 @@
 struct shards {
     struct shards_options options;
     cJSON *run;
+    int joined;              /* run.json, locked in common with the run's other processes; -1: none */
+    bool emptied;            /* looking: what is there would be removed */
     struct results *results; /* of the shard that is being written; NULL: none */
     uint64_t shard;
     struct results_counts counts;
@@ -80,13 +82,20 @@ static int refuse(const struct shards *shards, const cJSON *found, struct bgd_er
     return err->code;
 }
 
-static bool is_of_a_run(const char *name)
+/* A file that only a run writes: tars of cards may be called shard-000000.tar, and be in the same folder. */
+static bool is_result(const char *name)
 {
-    return strncmp(name, "shard-", 6) == 0 || strcmp(name, "manifest.json") == 0;
+    static const char *const ends[] = {".jsonl", ".json", ".jsonl.part", ".json.part"};
+    uint64_t shard;
+    bool is = strcmp(name, "manifest.json") == 0;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !is; i++)
+        is = shards_name_is(name, ends[i], &shard);
+    return is;
 }
 
-/* Removes the results of the run that is there. run.json stays, and says whose the rest is, until another takes its place. */
-static int remove_results(const char *folder, struct bgd_err *err)
+/* Counts the results in the folder, and removes them if `gone`. run.json stays, and says whose the rest is, until another takes
+ * its place. */
+static int sweep(const char *folder, bool gone, uint64_t *n, struct bgd_err *err)
 {
     DIR *dir = opendir(folder);
     if (!dir)
@@ -94,32 +103,66 @@ static int remove_results(const char *folder, struct bgd_err *err)
     struct dirent *entry;
     err->code = BGD_OK;
     while (!err->code && (errno = 0, entry = readdir(dir)))
-        if (is_of_a_run(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
-            err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+        if (is_result(entry->d_name)) {
+            ++*n;
+            if (gone && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
+                err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+        }
     if (!err->code && errno)
         err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     closedir(dir);
     return err->code;
 }
 
-/* With the folder locked: run.json is this run's, or becomes it. */
-static int agree(const struct shards *shards, struct bgd_err *err)
+/* Locks run.json, in common or alone, until the descriptor is closed. -1: it is not there; others have it. */
+static int lock_run(const char *path, int how)
 {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, how | LOCK_NB) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* Removes what is there, of which `path` is the run.json, and puts this run's in its place. The rows of a process that still
+ * did the other run would come to stand among this one's. */
+static int take_over(const struct shards *shards, const char *path, struct bgd_err *err)
+{
+    uint64_t n = 0;
+    int fd = lock_run(path, LOCK_EX);
+    if (fd < 0 && errno != ENOENT)
+        err_set(err, BGD_WRITE, "%s: its run is still going: %s", path, strerror(errno));
+    else if (sweep(shards->options.folder, true, &n, err) == 0)
+        receipt_write(path, shards->run, err);
+    if (fd >= 0)
+        close(fd);
+    return err->code;
+}
+
+/* With the folder locked: run.json is this run's, or becomes it. */
+static int agree(struct shards *shards, struct bgd_err *err)
+{
+    const struct shards_options *options = &shards->options;
     char path[SHARDS_PATH_MAX];
-    shards_path(path, shards->options.folder, "run.json");
+    uint64_t n = 0;
+    shards_path(path, options->folder, "run.json");
     cJSON *found = receipt_read(path, err);
-    if (!found && err->code != BGD_MISSING)
-        return err->code;
-    err->code = BGD_OK;
-    if (!found || !cJSON_Compare(found, shards->run, true)) {
-        if (found && !shards->options.replace)
-            refuse(shards, found, err);
-        else if (shards->options.look)
-            err->code = BGD_OK;
-        else if (!found || remove_results(shards->options.folder, err) == 0)
-            receipt_write(path, shards->run, err);
-    }
+    if ((!found && err->code != BGD_MISSING) || sweep(options->folder, false, &n, err))
+        ;
+    else if (found && cJSON_Compare(found, shards->run, true))
+        err->code = BGD_OK;
+    else if (found && !options->replace)
+        refuse(shards, found, err);
+    else if (n > 0 && !options->replace)
+        err_set(err, BGD_ARGUMENT, "%s holds results and no run.json that says of what run", options->folder);
+    else if (options->look)
+        shards->emptied = true;
+    else
+        take_over(shards, path, err);
     cJSON_Delete(found);
+    if (!err->code && !options->look && (shards->joined = lock_run(path, LOCK_SH)) < 0)
+        err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
     return err->code;
 }
 
@@ -133,7 +176,7 @@ static int open_shards(struct shards *shards, struct bgd_err *err)
     if (shards->options.look && access(folder, F_OK))
         return 0;
     if (mkdir(folder, 0777) && errno != EEXIST)
-        return err_set(err, errno == ENOENT || errno == ENOTDIR || errno == EACCES ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder,
+        return err_set(err, errno == ENOSPC || errno == EDQUOT || errno == EIO ? BGD_WRITE : BGD_ARGUMENT, "%s: %s", folder,
                        strerror(errno));
     int fd = lock_folder(folder);
     if (fd < 0)
@@ -150,6 +193,7 @@ int shards_open(const struct shards_options *options, struct shards **out, struc
     if (!shards)
         return err_set(err, BGD_MEMORY, "out of memory");
     shards->options = *options;
+    shards->joined = -1;
     shards->run = cJSON_Duplicate(options->run, true);
     pthread_mutex_init(&shards->lock, NULL);
     err->code = BGD_OK;
@@ -166,6 +210,8 @@ void shards_close(struct shards *shards)
     if (!shards)
         return;
     results_close(shards->results);
+    if (shards->joined >= 0)
+        close(shards->joined);
     cJSON_Delete(shards->run);
     free(shards->queue);
     pthread_mutex_destroy(&shards->lock);
@@ -198,6 +244,18 @@ static bool has_failed(const struct shards *shards, uint64_t shard)
     return failed;
 }
 
+/* Takes the rows of a shard away before its receipt is another's (what is there must match, or not be there), and the manifest,
+ * for which nobody who ends the run meanwhile shall take them into account. */
+static void withdraw(const struct shards *shards, const char *rows)
+{
+    char manifest[SHARDS_PATH_MAX];
+    int fd = lock_folder(shards->options.folder);
+    unlink(shards_path(manifest, shards->options.folder, "manifest.json"));
+    unlink(rows);
+    if (fd >= 0)
+        close(fd);
+}
+
 static bool push(struct shards *shards, uint64_t shard)
 {
     if (shards->n == shards->room) {
@@ -222,11 +280,11 @@ bool shards_wanted(void *user, uint64_t shard)
     char path[SHARDS_PATH_MAX];
     if (shard % shards->options.parts != shards->options.part)
         return false;
-    bool done = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
+    bool done = !shards->emptied && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
     if (done && !(shards->options.retry && has_failed(shards, shard)))
         return false;
-    if (done && !shards->options.look) /* before its receipt is another's: what is there must match, or not be there */
-        unlink(path);
+    if (done && !shards->options.look)
+        withdraw(shards, path);
     pthread_mutex_lock(&shards->lock);
     bool pushed = push(shards, shard);
     shards->lost = shards->lost || !pushed;
@@ -330,7 +388,9 @@ static int write_manifest(const struct shards *shards, uint64_t n, struct bgd_er
         bool added = receipt && receipt_add(receipt, &counts);
         cJSON_Delete(receipt);
         if (!added)
-            return receipt ? err_set(err, BGD_DAMAGED, "%s: no receipt of a shard", path) : err->code;
+            return !receipt && err->code != BGD_MISSING
+                       ? err->code
+                       : err_set(err, BGD_DAMAGED, "%s: no receipt of a shard: remove its rows to have it done again", path);
     }
     cJSON *manifest = cJSON_CreateObject();
     cJSON *run = cJSON_Duplicate(shards->run, true);
