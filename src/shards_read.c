@@ -140,8 +140,8 @@ static int read_shards(struct reader *reader, struct shards_state *state, struct
     if (!state->finished)
         state->shards = reader->n ? last + 1 : 0;
     else if (reader->n && last >= state->shards)
-        return err_set(err, BGD_DAMAGED, "%s: rows of a shard %llu, its manifest says that there are %llu", reader->folder,
-                       (unsigned long long)last, (unsigned long long)state->shards);
+        return err_set(err, BGD_DAMAGED, "%s/manifest.json: its shards are %llu, but there are rows of a shard %llu",
+                       reader->folder, (unsigned long long)state->shards, (unsigned long long)last);
     state->missing = state->shards - reader->n;
     while (state->first < reader->n && reader->shards[state->first] == state->first)
         state->first++;
