@@ -82,28 +82,18 @@ static int refuse(const struct shards *shards, const cJSON *found, struct bgd_er
     return err->code;
 }
 
-/* A file that only a run writes: tars of cards may be called shard-000000.tar, and be in the same folder. */
-static bool is_result(const char *name)
-{
-    static const char *const ends[] = {".jsonl", ".json", ".jsonl.part", ".json.part"};
-    uint64_t shard;
-    bool is = strcmp(name, "manifest.json") == 0;
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !is; i++)
-        is = shards_name_is(name, ends[i], &shard);
-    return is;
-}
-
-/* Counts the results in the folder, and removes them if `gone`. run.json stays, and says whose the rest is, until another takes
- * its place. */
-static int sweep(const char *folder, bool gone, uint64_t *n, struct bgd_err *err)
+/* Counts the files in the folder that are a shard's and end so, and removes them if `gone`. No others: tars of cards may be
+ * called shard-000000.tar, and be in the same folder. */
+static int sweep(const char *folder, const char *end, bool gone, uint64_t *n, struct bgd_err *err)
 {
     DIR *dir = opendir(folder);
     if (!dir)
         return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     struct dirent *entry;
+    uint64_t shard;
     err->code = BGD_OK;
     while (!err->code && (errno = 0, entry = readdir(dir)))
-        if (is_result(entry->d_name)) {
+        if (shards_name_is(entry->d_name, end, &shard)) {
             ++*n;
             if (gone && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
                 err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
@@ -111,6 +101,20 @@ static int sweep(const char *folder, bool gone, uint64_t *n, struct bgd_err *err
     if (!err->code && errno)
         err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     closedir(dir);
+    return err->code;
+}
+
+/* Removes the results of the run that is there. run.json stays, and says whose the rest is, until another takes its place. */
+static int remove_results(const char *folder, struct bgd_err *err)
+{
+    static const char *const ends[] = {".jsonl", ".jsonl.part", ".json", ".json.part"}; /* rows without a receipt are damage */
+    char path[SHARDS_PATH_MAX];
+    uint64_t n = 0;
+    err->code = BGD_OK;
+    if (unlink(shards_path(path, folder, "manifest.json")) && errno != ENOENT)
+        err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !err->code; i++)
+        sweep(folder, ends[i], true, &n, err);
     return err->code;
 }
 
@@ -129,11 +133,10 @@ static int lock_run(const char *path, int how)
  * did the other run would come to stand among this one's. */
 static int take_over(const struct shards *shards, const char *path, struct bgd_err *err)
 {
-    uint64_t n = 0;
     int fd = lock_run(path, LOCK_EX);
     if (fd < 0 && errno != ENOENT)
         err_set(err, BGD_WRITE, "%s: its run is still going: %s", path, strerror(errno));
-    else if (sweep(shards->options.folder, true, &n, err) == 0)
+    else if (remove_results(shards->options.folder, err) == 0)
         receipt_write(path, shards->run, err);
     if (fd >= 0)
         close(fd);
@@ -148,7 +151,7 @@ static int agree(struct shards *shards, struct bgd_err *err)
     uint64_t n = 0;
     shards_path(path, options->folder, "run.json");
     cJSON *found = receipt_read(path, err);
-    if ((!found && err->code != BGD_MISSING) || sweep(options->folder, false, &n, err))
+    if ((!found && err->code != BGD_MISSING) || sweep(options->folder, ".jsonl", false, &n, err))
         ;
     else if (found && cJSON_Compare(found, shards->run, true))
         err->code = BGD_OK;

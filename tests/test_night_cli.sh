@@ -312,9 +312,15 @@ END
     what="a server"
     check "it does not start" wait_for 20 test -s port
     url=http://127.0.0.1:$(cat port)
+    cp gone.txt not-a.tar
     claim "cards and tars from a server" 0 score "$url/cards/100.tga" "$url/tars/c-{0..1}.tar"
     { head -1 plain.jsonl; cat t/shard-0000000[01].jsonl; } | sed "s|{\"id\":\"|&$url/|" >expected
     check "other rows than from a disk" cmp -s out expected
+    claim "a damaged tar is 65, whatever the network did to a card" 65 score --out both not-a.tar http://127.0.0.1:1/x.jpg
+    says both/manifest.json '"errors":\{"damaged":1,"network":1\}'
+    claim "a tar that is kept back is left for the next time, and holds nobody up" 75 score --out later http://127.0.0.1:1/x.tar t0/1.tga
+    says err '^bgdet: later: 1 shards are not done'
+    check "the other is not there, or the manifest is" test -e later/shard-00000001.jsonl -a ! -e later/shard-00000000.jsonl -a ! -e later/manifest.json
     what="a signal while the network keeps a card back, the last one"
     "$bgdet" score -q -m "$model" --out net "$url/cards/100.tga" "$url/hang.jpg" >out 2>err & run=$!
     check "nobody asks for it" wait_for 20 test -e asked
