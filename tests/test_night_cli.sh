@@ -321,6 +321,8 @@ END
     claim "a tar that is kept back is left for the next time, and holds nobody up" 75 score --out later http://127.0.0.1:1/x.tar t0/1.tga
     says err '^bgdet: later: 1 shards are not done'
     check "the other is not there, or the manifest is" test -e later/shard-00000001.jsonl -a ! -e later/shard-00000000.jsonl -a ! -e later/manifest.json
+    claim "of what is kept back nobody knows the first cards" 75 score --out first --limit 2 http://127.0.0.1:1/x.tar t0/1.tga t0/2.tga
+    check "some are published all the same" test -z "$(find first -name '*.jsonl')"
     what="a signal while the network keeps a card back, the last one"
     "$bgdet" score -q -m "$model" --out net "$url/cards/100.tga" "$url/hang.jpg" >out 2>err & run=$!
     check "nobody asks for it" wait_for 20 test -e asked
