@@ -29,5 +29,5 @@ bool shards_name_is(const char *name, const char *end, uint64_t *shard)
         return false;
     *shard = strtoull(name + 6, NULL, 10);
     snprintf(written, sizeof written, "shard-%08llu%s", (unsigned long long)*shard, end);
-    return strcmp(name, written) == 0;
+    return strcmp(name, written) == 0 && *shard < UINT64_MAX;
 }

@@ -149,6 +149,8 @@ damaged "-1 shards" manifest.json 's/"shards":7/"shards":-1/'
 damaged "50,000 arrays inside each other" manifest.json "s/.*/$(head -c 50000 /dev/zero | tr '\0' '[')/"
 sed 's/"shards":7/"shards":999999999999999/' whole/manifest.json >huge && cp -r whole many && cp huge many/manifest.json
 claim "a number of shards beyond all folders is read at once" 75 timeout 20 "$bgdet" verify many
+cp whole/shard-00000000.jsonl many/shard-18446744073709551615.jsonl
+claim "nor is there a shard of every number" 75 timeout 20 "$bgdet" verify many
 rm whole/shard-00000003.jsonl
 claim "a missing shard is not complete" 75 "$bgdet" verify whole; says err '1 of the first 7 shards are not there, shard 3 is the first'
 claim "and the run does it again" 0 score --out whole --shard-cards 8 -r cards
@@ -275,6 +277,9 @@ mkdir dry
 what="a dry run says what there is to do, and writes nothing"
 says out '^50 cards in 7 shards, of which 3 are for this process to do, with resnet18 on onednn'
 check "it has written $(ls -A dry)" test -z "$(ls -A dry)"
+claim "a dry run of what would replace another run" 0 score --dry-run --replace --out m --shard-cards 8 -r cards
+says out '^50 cards in 7 shards, of which 7 are'
+check "it has replaced it" test -e m/manifest.json
 part='"model": "'$root'/tests/fixtures/segmenter.bgd", "width": 48, "height": 64, "sees": "photo", "alpha": "soft"'
 echo "{\"segmenter\": {$part}, \"classifier\": {\"model\": \"$model\"}}" >masks.json
 claim "nor does it make a folder for masks" 0 "$bgdet" score -q -p masks.json --dry-run --masks masks -r cards
