@@ -29,7 +29,7 @@ struct shards {
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
     size_t room, at, n;
-    bool lost; /* one could not be put in: out of memory */
+    struct bgd_err lost; /* why one that was to be done could not be put in; code 0: all could */
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -249,14 +249,16 @@ static bool has_failed(const struct shards *shards, uint64_t shard)
 
 /* Takes the rows of a shard away before its receipt is another's (what is there must match, or not be there), and the manifest,
  * for which nobody who ends the run meanwhile shall take them into account. */
-static void withdraw(const struct shards *shards, const char *rows)
+static int withdraw(const struct shards *shards, const char *rows, struct bgd_err *err)
 {
     char manifest[SHARDS_PATH_MAX];
     int fd = lock_folder(shards->options.folder);
-    unlink(shards_path(manifest, shards->options.folder, "manifest.json"));
-    unlink(rows);
+    shards_path(manifest, shards->options.folder, "manifest.json");
+    if (fd < 0 || (unlink(manifest) && errno != ENOENT) || unlink(rows))
+        err_set(err, BGD_WRITE, "%s: cannot be done again: %s", rows, strerror(errno));
     if (fd >= 0)
         close(fd);
+    return err->code;
 }
 
 static bool push(struct shards *shards, uint64_t shard)
@@ -286,13 +288,16 @@ bool shards_wanted(void *user, uint64_t shard)
     bool done = !shards->emptied && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
     if (done && !(shards->options.retry && has_failed(shards, shard)))
         return false;
+    struct bgd_err err = {.code = BGD_OK};
     if (done && !shards->options.look)
-        withdraw(shards, path);
+        withdraw(shards, path, &err);
     pthread_mutex_lock(&shards->lock);
-    bool pushed = push(shards, shard);
-    shards->lost = shards->lost || !pushed;
+    if (!err.code && !push(shards, shard))
+        err_set(&err, BGD_MEMORY, "out of memory: not all shards were done");
+    if (!shards->lost.code)
+        shards->lost = err;
     pthread_mutex_unlock(&shards->lock);
-    return pushed;
+    return !err.code;
 }
 
 static bool pop(struct shards *shards, uint64_t *shard)
@@ -418,8 +423,10 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err)
         return err_set(err, BGD_NETWORK,
                        "%s: %llu shards are not done, since they could not be fetched as a whole: try again later",
                        shards->options.folder, (unsigned long long)shards->undone);
-    if (shards->lost)
-        return err_set(err, BGD_MEMORY, "out of memory: not all shards were done");
+    if (shards->lost.code) {
+        *err = shards->lost;
+        return err->code;
+    }
     int fd = lock_folder(shards->options.folder);
     if (fd < 0)
         return err_set(err, BGD_WRITE, "%s: %s", shards->options.folder, strerror(errno));
