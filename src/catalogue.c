@@ -139,11 +139,14 @@ static void enter_loose(struct catalogue *catalogue)
     catalogue->loose++;
 }
 
-/* A shard that fails is an item: the others are not held up by it. */
+/* A shard that fails is an item: the others are not held up by it. Unless items are counted: had the network given it, a limit
+ * or a sample would be of others, and the processes of a run would not agree. */
 static int shard_failed(struct catalogue *catalogue, struct item *item, struct bgd_err *err)
 {
+    const struct catalogue_options *options = &catalogue->options;
+    bool uncounted = err->code == BGD_NETWORK && (options->limit || options->sample);
     err_prefix(err, "%s: ", catalogue->tar_name);
-    if (err->code == BGD_MEMORY || wake_is_up(catalogue->options.wake))
+    if (err->code == BGD_MEMORY || uncounted || wake_is_up(options->wake))
         return err->code;
     catalogue->damage = *err;
     *item = (struct item){.id = catalogue->tar_name, .source = true, .code = (int)err->code, .detail = catalogue->damage.text};

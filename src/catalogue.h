@@ -45,7 +45,7 @@ struct catalogue_options { /* all that it points to is borrowed */
     /* The first `limit` items alone (0: all), and of these a uniform sample of so many (0: all), in order, the same on every
      * machine for the same `seed`. The catalogue is then read twice, once to count it, at the first call of catalogue_next.
      * What is chosen does not depend on `wanted`: with either, the items of shards that are not wanted count, and their tars
-     * are read. */
+     * are read; one that the network does not give to its end then ends all, with BGD_NETWORK. */
     uint64_t limit;
     uint64_t sample, seed;
 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JSON_MAX (1u << 20)
+#define JSON_MAX (64u << 20)         /* run.json holds the paths of a command line: up to 6 MB, and \u takes six for one */
 #define COUNT_MAX 9007199254740992.0 /* 2^53: what JSON's numbers hold exactly */
 
 static const char *verdict_name(int i)
@@ -46,7 +46,8 @@ bool receipt_put(cJSON *object, const struct results_counts *counts)
 
 static bool add_count(const cJSON *item, uint64_t *count)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= COUNT_MAX))
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= COUNT_MAX) ||
+        item->valuedouble != (double)(uint64_t)item->valuedouble)
         return false;
     *count += (uint64_t)item->valuedouble;
     return true;

@@ -15,7 +15,7 @@ bool receipt_add(const cJSON *object, struct results_counts *counts);
 /* Writes the object as one line to the file `path` (output.h). */
 int receipt_write(const char *path, const cJSON *object, struct bgd_err *err);
 
-/* Reads a JSON object of at most 1 MB from the file. NULL: BGD_MISSING, BGD_UNREADABLE, BGD_DAMAGED, naming the file. */
+/* Reads a JSON object of at most 64 MB from the file. NULL: BGD_MISSING, BGD_UNREADABLE, BGD_DAMAGED, naming the file. */
 cJSON *receipt_read(const char *path, struct bgd_err *err);
 
 #endif

@@ -254,8 +254,10 @@ void results_count(struct results_counts *counts, const struct flow_row *row)
         counts->errors++;
         counts->codes[-row->code]++;
         counts->sources += row->source;
+        counts->unfetched += row->source && row->code == BGD_NETWORK;
         return;
     }
+    counts->scored += !row->known;
     counts->verdicts[row->result.verdict]++;
     for (int i = 0; i < BGD_REASONS; i++)
         counts->reasons[i] += row->result.holds[i];

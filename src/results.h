@@ -38,7 +38,9 @@ struct results_counts {
     uint64_t rows, verdicts[BGD_VERDICTS], errors;
     uint64_t codes[BGD_CODES];     /* errors by -code */
     uint64_t sources;              /* errors that stand for a whole shard that cannot be read (on) */
+    uint64_t unfetched;            /* of these: those that the network did not give; another time it may */
     uint64_t known;                /* rows whose result was not computed, but known from the ledger or from the same picture */
+    uint64_t scored;               /* rows with a verdict that was computed */
     uint64_t reasons[BGD_REASONS]; /* rows for which the reason holds */
     uint64_t safe;                 /* rows that have left the program's buffer: those that stand if the run ends here */
 };

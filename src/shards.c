@@ -20,6 +20,8 @@
 struct shards {
     struct shards_options options;
     cJSON *run;
+    int joined;              /* run.json, locked in common with the run's other processes; -1: none */
+    bool emptied;            /* looking: what is there would be removed */
     struct results *results; /* of the shard that is being written; NULL: none */
     uint64_t shard;
     struct results_counts counts;
@@ -28,7 +30,7 @@ struct shards {
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
     size_t room, at, n;
-    struct bgd_err failure; /* why a wanted shard is not in it */
+    struct bgd_err lost; /* why one that was to be done could not be put in; code 0: all could */
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -81,67 +83,92 @@ static int refuse(const struct shards *shards, const cJSON *found, struct bgd_er
     return err->code;
 }
 
-static bool is_receipt(const char *name)
-{
-    size_t n = strlen(name);
-    return strncmp(name, "shard-", 6) == 0 && n > 5 && strcmp(name + n - 5, ".json") == 0;
-}
-
-static bool is_of_a_run(const char *name)
-{
-    return strncmp(name, "shard-", 6) == 0 || strcmp(name, "manifest.json") == 0;
-}
-
-static int remove_those(const char *folder, bool (*chosen)(const char *name), struct bgd_err *err)
+/* Counts the files in the folder that are a shard's and end so, and removes them if `gone`. No others: tars of cards may be
+ * called shard-000000.tar, and be in the same folder. */
+static int sweep(const char *folder, const char *end, bool gone, uint64_t *n, struct bgd_err *err)
 {
     DIR *dir = opendir(folder);
     if (!dir)
         return err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     struct dirent *entry;
+    uint64_t shard;
     err->code = BGD_OK;
     while (!err->code && (errno = 0, entry = readdir(dir)))
-        if (chosen(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
-            err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+        if (shards_name_is(entry->d_name, end, &shard)) {
+            ++*n;
+            if (gone && unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
+                err_set(err, BGD_WRITE, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+        }
     if (!err->code && errno)
         err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
     closedir(dir);
     return err->code;
 }
 
-static bool is_no_receipt(const char *name)
-{
-    return is_of_a_run(name) && !is_receipt(name);
-}
-
-/* Removes the results of the run that is there, rows before their receipts: a shard without rows is one that is to be done.
- * run.json stays, and says whose the rest is, until the disk has forgotten it and another takes its place. */
+/* Removes the results of the run that is there. run.json stays, and says whose the rest is, until another takes its place. */
 static int remove_results(const char *folder, struct bgd_err *err)
 {
+    static const char *const ends[] = {".jsonl", ".jsonl.part", ".json", ".json.part"}; /* rows without a receipt are damage */
     char path[SHARDS_PATH_MAX];
-    if (remove_those(folder, is_no_receipt, err) || remove_those(folder, is_receipt, err))
-        return err->code;
-    return file_sync_folder(shards_path(path, folder, "run.json")) ? err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno))
-                                                                   : 0;
+    uint64_t n = 0;
+    err->code = BGD_OK;
+    if (unlink(shards_path(path, folder, "manifest.json")) && errno != ENOENT)
+        err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !err->code; i++)
+        sweep(folder, ends[i], true, &n, err);
+    if (!err->code && file_sync_folder(path)) /* or they may be back after a crash, under another's run.json */
+        err_set(err, BGD_WRITE, "%s: %s", folder, strerror(errno));
+    return err->code;
+}
+
+/* Locks run.json, in common or alone, until the descriptor is closed. -1: it is not there; others have it. */
+static int lock_run(const char *path, int how)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, how | LOCK_NB) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* Removes what is there, of which `path` is the run.json, and puts this run's in its place. The rows of a process that still
+ * did the other run would come to stand among this one's. */
+static int take_over(const struct shards *shards, const char *path, struct bgd_err *err)
+{
+    int fd = lock_run(path, LOCK_EX);
+    if (fd < 0 && errno != ENOENT)
+        err_set(err, BGD_WRITE, "%s: its run is still going: %s", path, strerror(errno));
+    else if (remove_results(shards->options.folder, err) == 0)
+        receipt_write(path, shards->run, err);
+    if (fd >= 0)
+        close(fd);
+    return err->code;
 }
 
 /* With the folder locked: run.json is this run's, or becomes it. */
-static int agree(const struct shards *shards, struct bgd_err *err)
+static int agree(struct shards *shards, struct bgd_err *err)
 {
+    const struct shards_options *options = &shards->options;
     char path[SHARDS_PATH_MAX];
-    shards_path(path, shards->options.folder, "run.json");
+    uint64_t n = 0;
+    shards_path(path, options->folder, "run.json");
     cJSON *found = receipt_read(path, err);
-    if (!found && err->code != BGD_MISSING)
-        return err->code;
-    err->code = BGD_OK;
-    if (!found || !cJSON_Compare(found, shards->run, true)) {
-        if (found && !shards->options.replace)
-            refuse(shards, found, err);
-        else if (shards->options.look)
-            err->code = BGD_OK;
-        else if (!found || remove_results(shards->options.folder, err) == 0)
-            receipt_write(path, shards->run, err);
-    }
+    if ((!found && err->code != BGD_MISSING) || sweep(options->folder, ".jsonl", false, &n, err))
+        ;
+    else if (found && cJSON_Compare(found, shards->run, true))
+        err->code = BGD_OK;
+    else if (found && !options->replace)
+        refuse(shards, found, err);
+    else if (n > 0 && !options->replace)
+        err_set(err, BGD_ARGUMENT, "%s holds results and no run.json that says of what run", options->folder);
+    else if (options->look)
+        shards->emptied = true;
+    else
+        take_over(shards, path, err);
     cJSON_Delete(found);
+    if (!err->code && !options->look && (shards->joined = lock_run(path, LOCK_SH)) < 0)
+        err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
     return err->code;
 }
 
@@ -155,7 +182,7 @@ static int open_shards(struct shards *shards, struct bgd_err *err)
     if (shards->options.look && access(folder, F_OK))
         return 0;
     if (mkdir(folder, 0777) && errno != EEXIST)
-        return err_set(err, errno == ENOENT || errno == ENOTDIR || errno == EACCES ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder,
+        return err_set(err, errno == ENOSPC || errno == EDQUOT || errno == EIO ? BGD_WRITE : BGD_ARGUMENT, "%s: %s", folder,
                        strerror(errno));
     int fd = lock_folder(folder);
     if (fd < 0)
@@ -172,6 +199,7 @@ int shards_open(const struct shards_options *options, struct shards **out, struc
     if (!shards)
         return err_set(err, BGD_MEMORY, "out of memory");
     shards->options = *options;
+    shards->joined = -1;
     shards->run = cJSON_Duplicate(options->run, true);
     pthread_mutex_init(&shards->lock, NULL);
     err->code = BGD_OK;
@@ -188,6 +216,8 @@ void shards_close(struct shards *shards)
     if (!shards)
         return;
     results_close(shards->results);
+    if (shards->joined >= 0)
+        close(shards->joined);
     cJSON_Delete(shards->run);
     free(shards->queue);
     pthread_mutex_destroy(&shards->lock);
@@ -220,6 +250,20 @@ static bool has_failed(const struct shards *shards, uint64_t shard)
     return failed;
 }
 
+/* Takes the rows of a shard away before its receipt is another's (what is there must match, or not be there), and the manifest,
+ * for which nobody who ends the run meanwhile shall take them into account. */
+static int withdraw(const struct shards *shards, const char *rows, struct bgd_err *err)
+{
+    char manifest[SHARDS_PATH_MAX];
+    int fd = lock_folder(shards->options.folder);
+    shards_path(manifest, shards->options.folder, "manifest.json");
+    if (fd < 0 || (unlink(manifest) && errno != ENOENT) || unlink(rows) || file_sync_folder(rows))
+        err_set(err, BGD_WRITE, "%s: cannot be done again: %s", rows, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return err->code;
+}
+
 static bool push(struct shards *shards, uint64_t shard)
 {
     if (shards->n == shards->room) {
@@ -238,17 +282,6 @@ static bool push(struct shards *shards, uint64_t shard)
     return true;
 }
 
-/* Undoes a shard, and the manifest that counts it, before its receipt is another's: what is there must match, or not be there. */
-static int undo(const struct shards *shards, uint64_t shard, struct bgd_err *err)
-{
-    char path[SHARDS_PATH_MAX];
-    shards_path(path, shards->options.folder, "manifest.json");
-    if ((unlink(path) && errno != ENOENT) || unlink(shards_rows_path(path, shards->options.folder, shard)) ||
-        file_sync_folder(path))
-        return err_set(err, BGD_WRITE, "%s: %s", path, strerror(errno));
-    return 0;
-}
-
 bool shards_wanted(void *user, uint64_t shard)
 {
     struct shards *shards = user;
@@ -256,19 +289,19 @@ bool shards_wanted(void *user, uint64_t shard)
     char path[SHARDS_PATH_MAX];
     if (shard % shards->options.parts != shards->options.part)
         return false;
-    bool rows = access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
     bool receipt = access(shards_receipt_path(path, shards->options.folder, shard), F_OK) == 0;
+    bool rows = !shards->emptied && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
     if (rows && receipt && !(shards->options.retry && has_failed(shards, shard)))
         return false;
     if (rows && !shards->options.look)
-        undo(shards, shard, &err);
+        withdraw(shards, path, &err);
     pthread_mutex_lock(&shards->lock);
     if (!err.code && !push(shards, shard))
         err_set(&err, BGD_MEMORY, "out of memory: not all shards were done");
-    if (err.code && !shards->failure.code)
-        shards->failure = err;
+    if (!shards->lost.code)
+        shards->lost = err;
     pthread_mutex_unlock(&shards->lock);
-    return err.code == 0;
+    return !err.code;
 }
 
 static bool pop(struct shards *shards, uint64_t *shard)
@@ -367,7 +400,9 @@ static int write_manifest(const struct shards *shards, uint64_t n, struct bgd_er
         bool added = receipt && receipt_add(receipt, &counts);
         cJSON_Delete(receipt);
         if (!added)
-            return receipt ? err_set(err, BGD_DAMAGED, "%s: no receipt of a shard", path) : err->code;
+            return !receipt && err->code != BGD_MISSING
+                       ? err->code
+                       : err_set(err, BGD_DAMAGED, "%s: no receipt of a shard: remove its rows to have it done again", path);
     }
     cJSON *manifest = cJSON_CreateObject();
     cJSON *run = cJSON_Duplicate(shards->run, true);
@@ -392,8 +427,8 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err)
         return err_set(err, BGD_NETWORK,
                        "%s: %llu shards are not done, since they could not be fetched as a whole: try again later",
                        shards->options.folder, (unsigned long long)shards->undone);
-    if (shards->failure.code) {
-        *err = shards->failure;
+    if (shards->lost.code) {
+        *err = shards->lost;
         return err->code;
     }
     int fd = lock_folder(shards->options.folder);

@@ -34,8 +34,8 @@ struct shards_options {
 
 struct shards;
 
-/* BGD_ARGUMENT: the folder holds another run, and in what it differs; BGD_DAMAGED: run.json is none; BGD_WRITE. Borrows the
- * strings. */
+/* BGD_ARGUMENT: the folder holds another run, and in what it differs, or results of nobody knows which; BGD_DAMAGED: run.json is
+ * none; BGD_WRITE, also if a process still does the run that is to be replaced. Borrows the strings. */
 int shards_open(const struct shards_options *options, struct shards **shards, struct bgd_err *err);
 void shards_close(struct shards *shards);
 

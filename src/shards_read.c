@@ -21,6 +21,8 @@ struct reader {
     taker take;
     void *user;
     uint8_t *piece;
+    uint64_t *shards; /* whose rows are there, in ascending order */
+    size_t n;
     struct results_counts counts; /* the receipts' sum */
 };
 
@@ -64,9 +66,12 @@ static int check_shard(struct reader *reader, uint64_t shard, struct bgd_err *er
     if (!receipt)
         return err->code == BGD_MISSING ? err_set(err, BGD_DAMAGED, "%s: expected a receipt beside its rows", path) : err->code;
     const cJSON *said = cJSON_GetObjectItemCaseSensitive(receipt, "hash");
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(receipt, "shard");
     err->code = BGD_OK;
     if (!cJSON_IsString(said) || !receipt_add(receipt, &counts) || !receipt_add(receipt, &reader->counts))
         err_set(err, BGD_DAMAGED, "%s: no receipt of a shard", path);
+    else if (!cJSON_IsNumber(number) || number->valuedouble != (double)shard)
+        err_set(err, BGD_DAMAGED, "%s: the receipt of another shard", path);
     else if (read_rows(reader, shards_rows_path(path, reader->folder, shard), hash, &lines, err) == 0 &&
              (lines != counts.rows || strcmp(hash, said->valuestring) != 0))
         err_set(err, BGD_DAMAGED, "%s: %llu rows with hash %s, its receipt says %llu with %.32s", path,
@@ -75,21 +80,42 @@ static int check_shard(struct reader *reader, uint64_t shard, struct bgd_err *er
     return err->code;
 }
 
-/* One more than the largest number of a shard whose rows are there. */
-static int count_shards(const char *folder, uint64_t *n, struct bgd_err *err)
+static int compare_numbers(const void *a, const void *b)
 {
-    DIR *dir = opendir(folder);
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Fills reader->shards. */
+static int find_shards(struct reader *reader, struct bgd_err *err)
+{
+    DIR *dir = opendir(reader->folder);
     if (!dir)
-        return err_set(err, errno == ENOENT ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", folder, strerror(errno));
+        return err_set(err, errno == ENOENT ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", reader->folder, strerror(errno));
     struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        unsigned long long shard;
-        int end = 0;
-        if (sscanf(entry->d_name, "shard-%20llu.jsonl%n", &shard, &end) == 1 && end && !entry->d_name[end] && shard >= *n)
-            *n = shard + 1;
+    uint64_t shard;
+    size_t room = 0;
+    err->code = BGD_OK;
+    while (!err->code && (errno = 0, entry = readdir(dir))) {
+        if (!shards_name_is(entry->d_name, ".jsonl", &shard))
+            continue;
+        if (reader->n == room) {
+            room = room ? 2 * room : 64;
+            uint64_t *grown = realloc(reader->shards, room * sizeof *grown);
+            if (!grown) {
+                err_set(err, BGD_MEMORY, "out of memory");
+                break;
+            }
+            reader->shards = grown;
+        }
+        reader->shards[reader->n++] = shard;
     }
+    if (!err->code && errno)
+        err_set(err, BGD_UNREADABLE, "%s: %s", reader->folder, strerror(errno));
     closedir(dir);
-    return 0;
+    if (reader->n > 0)
+        qsort(reader->shards, reader->n, sizeof *reader->shards, compare_numbers);
+    return err->code;
 }
 
 /* The manifest's number of shards; 0 and no error without one. */
@@ -112,15 +138,18 @@ static int read_manifest(const char *folder, cJSON **manifest, struct shards_sta
 
 static int read_shards(struct reader *reader, struct shards_state *state, struct bgd_err *err)
 {
-    for (uint64_t i = 0; i < state->shards; i++) {
-        char path[SHARDS_PATH_MAX];
-        if (access(shards_rows_path(path, reader->folder, i), F_OK) == 0) {
-            if (check_shard(reader, i, err))
-                return err->code;
-        } else if (state->missing++ == 0) {
-            state->first = i;
-        }
-    }
+    uint64_t last = reader->n ? reader->shards[reader->n - 1] : 0;
+    if (!state->finished)
+        state->shards = reader->n ? last + 1 : 0;
+    else if (reader->n && last >= state->shards)
+        return err_set(err, BGD_DAMAGED, "%s/manifest.json: its shards are %llu, but there are rows of a shard %llu",
+                       reader->folder, (unsigned long long)state->shards, (unsigned long long)last);
+    state->missing = state->shards - reader->n;
+    while (state->first < reader->n && reader->shards[state->first] == state->first)
+        state->first++;
+    for (size_t i = 0; i < reader->n; i++)
+        if (check_shard(reader, reader->shards[i], err))
+            return err->code;
     state->rows = reader->counts.rows;
     return 0;
 }
@@ -144,16 +173,15 @@ int shards_read(const char *folder, taker take, void *user, struct shards_state 
     *state = (struct shards_state){0};
     if (strlen(folder) > SHARDS_FOLDER_MAX)
         return err_set(err, BGD_ARGUMENT, "%.60s...: a folder's name of more than %d bytes", folder, SHARDS_FOLDER_MAX);
-    if (count_shards(folder, &state->shards, err))
-        return err->code;
     reader.piece = malloc(PIECE);
     if (!reader.piece)
         return err_set(err, BGD_MEMORY, "out of memory");
-    err->code = BGD_OK;
-    if (read_manifest(folder, &manifest, state, err) == 0 && read_shards(&reader, state, err) == 0 && manifest &&
-        state->missing == 0)
+    /* The manifest first: shards that are done while this runs are then no surprise. */
+    if (read_manifest(folder, &manifest, state, err) == 0 && find_shards(&reader, err) == 0 &&
+        read_shards(&reader, state, err) == 0 && manifest && state->missing == 0)
         check_sums(&reader, manifest, err);
     cJSON_Delete(manifest);
+    free(reader.shards);
     free(reader.piece);
     return err->code;
 }

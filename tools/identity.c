@@ -56,10 +56,11 @@ static int add_list(cJSON *sources, const char *kind, const char *path, struct b
     struct stat st;
     if (!path)
         return 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
+    bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && !standard)
         err_set(err, errno == ENOENT ? BGD_MISSING : BGD_UNREADABLE, "%s: %s", path, strerror(errno));
-    else if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+    else if (standard || fstat(fd, &st) || !S_ISREG(st.st_mode))
         err_set(err, BGD_ARGUMENT, "%s: --out needs a list that can be read again: a file", path);
     else if (hash_fd(fd, hash))
         err_set(err, BGD_UNREADABLE, "%s: %s", path, strerror(errno));
@@ -95,9 +96,11 @@ static int add_walk(cJSON *sources, const struct catalogue_options *options, str
     struct hash_stream *stream = hash_begin();
     int code = stream ? catalogue_open(&walk, &catalogue, err) : err_set(err, BGD_MEMORY, "out of memory");
     if (!code) {
-        while ((code = catalogue_next(catalogue, &item, err)) > 0)
+        while (!session_stopped() && (code = catalogue_next(catalogue, &item, err)) > 0)
             hash_add(stream, item.id, strlen(item.id) + 1);
         catalogue_close(catalogue);
+        if (session_stopped())
+            code = err_set(err, BGD_NETWORK, "stopped by a signal");
     }
     hash_end(stream, digest);
     hash_print(digest, hash);

@@ -39,6 +39,7 @@ struct run {
     struct ledger *ledger; /* NULL: none is wanted */
     struct sheet *sheet;   /* NULL: none is wanted */
     time_t start, written; /* of the run, and of its metrics */
+    bool unwatched;        /* they cannot be written; it has been said */
     char *own[10];         /* what a walk leaves out, NULL-terminated */
     struct pictures pictures;
 };
@@ -90,14 +91,15 @@ static struct prometheus_stage stage(double seconds, uint64_t images)
     return (struct prometheus_stage){.seconds = seconds, .images = images};
 }
 
-/* Writes the run's numbers for Prometheus, if they are wanted. */
-static int write_metrics(struct run *run, const struct flow_report *report, bool finished, int exit_code, struct bgd_err *err)
+/* Writes the run's numbers for Prometheus, if they are wanted. Where they cannot be written a person is told, once, and the run
+ * goes on: what watches it must not end it, and that the numbers are old is an alert of its own. */
+static void write_metrics(struct run *run, const struct flow_report *report, bool finished, int exit_code)
 {
+    struct bgd_err err;
     if (!run->settings->metrics)
-        return 0;
+        return;
     const struct results_counts *counts = counts_of(run);
     struct bgd_engine_seconds engine = bgd_engine_seconds(run->session.engine);
-    uint64_t judged = counts->rows - counts->errors - counts->known;
     run->written = time(NULL);
     const struct prometheus_state state = {.pipeline = bgd_pipeline_name(run->session.pipeline),
                                            .hash = bgd_pipeline_hash(run->session.pipeline),
@@ -106,15 +108,18 @@ static int write_metrics(struct run *run, const struct flow_report *report, bool
                                            .read_bytes = report->bytes,
                                            .read = stage(report->read, report->files),
                                            .decode = stage(report->decode, report->pictures),
-                                           .segment = stage(engine.segment, engine.segment > 0 ? judged : 0),
-                                           .classify = stage(engine.classify, judged),
+                                           .segment = stage(engine.segment, engine.segment > 0 ? counts->scored : 0),
+                                           .classify = stage(engine.classify, counts->scored),
                                            .queue = report->waiting,
                                            .shards = run->shards ? shards_published(run->shards) : 0,
                                            .start = run->start,
                                            .last_update = run->written,
                                            .finished = finished,
                                            .exit_code = exit_code};
-    return prometheus_write(run->settings->metrics, &state, err);
+    if (prometheus_write(run->settings->metrics, &state, &err) == 0 || run->unwatched)
+        return;
+    fprintf(stderr, "bgdet: the run goes on without --metrics: %s\n", err.text);
+    run->unwatched = true;
 }
 
 #define METRICS_EVERY 5 /* seconds */
@@ -129,8 +134,8 @@ static int on_row(void *user, const struct flow_row *row, struct bgd_err *err)
         code = maskfile_write(run->settings->masks, run->session.engine, row, err);
     if (!code)
         code = check_error_rate(run, err);
-    if (!code && time(NULL) - run->written >= METRICS_EVERY)
-        code = write_metrics(run, &row->so_far, false, 0, err);
+    if (time(NULL) - run->written >= METRICS_EVERY)
+        write_metrics(run, &row->so_far, false, 0);
     const struct results_counts *counts = counts_of(run);
     progress_show(&run->session.progress, counts->rows, counts->errors, row->progress);
     return code;
@@ -147,13 +152,15 @@ static bool same_file(const char *a, const char *b)
 /* An output over a card, or over the other output, would destroy it. */
 static int check_outputs(const struct run_settings *s, struct bgd_err *err)
 {
-    const char *const outputs[] = {s->results.path, s->sheet}, *const inputs[] = {s->catalogue.list, s->catalogue.manifest,
-                                                                                  s->session.pipeline};
-    for (size_t i = 0; i < 2; i++)
+    const char *const outputs[] = {s->results.path, s->sheet, s->metrics}, *const inputs[] = {s->catalogue.list,
+                                                                                              s->catalogue.manifest,
+                                                                                              s->session.pipeline};
+    const size_t n = sizeof outputs / sizeof outputs[0];
+    for (size_t i = 0; i < n; i++)
         for (size_t k = 0; outputs[i] && k < sizeof inputs / sizeof inputs[0]; k++)
             if (inputs[k] && same_file(outputs[i], inputs[k]))
                 return err_set(err, BGD_ARGUMENT, "%s is an input of this run: it would be overwritten", outputs[i]);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < n; i++)
         for (size_t k = 0; outputs[i] && k < s->catalogue.n_paths; k++)
             if (same_file(outputs[i], s->catalogue.paths[k]))
                 return err_set(err, BGD_ARGUMENT, "%s is one of the cards: it would be overwritten", outputs[i]);
@@ -161,6 +168,10 @@ static int check_outputs(const struct run_settings *s, struct bgd_err *err)
         if (same_file(s->masks, s->catalogue.paths[k]))
             return err_set(err, BGD_ARGUMENT, "--masks %s is one of the folders of cards: masks would be taken for cards",
                            s->masks);
+    for (size_t k = 0; s->shards.folder && k < s->catalogue.n_paths; k++)
+        if (same_file(s->shards.folder, s->catalogue.paths[k]))
+            return err_set(err, BGD_ARGUMENT, "--out %s is one of the folders of cards: results would be taken for cards",
+                           s->shards.folder);
     if (s->results.path && s->sheet && (strcmp(s->results.path, s->sheet) == 0 || same_file(s->results.path, s->sheet)))
         return err_set(err, BGD_ARGUMENT, "%s is to hold both the rows and the sheet", s->sheet);
     return 0;
@@ -241,7 +252,7 @@ static int open_all(struct run *run, struct bgd_err *err)
     if (s->masks && bgd_engine_mask_width(run->session.engine) == 0)
         return err_set(err, BGD_ARGUMENT, "--masks: the pipeline %s has no segmenter",
                        bgd_pipeline_name(run->session.pipeline));
-    if (s->masks && mkdir(s->masks, 0777) && errno != EEXIST)
+    if (s->masks && !s->dry_run && mkdir(s->masks, 0777) && errno != EEXIST)
         return err_set(err, BGD_WRITE, "%s: %s", s->masks, strerror(errno));
     if (note_own(run, err) || open_rows(run, err))
         return err->code;
@@ -297,7 +308,7 @@ static void print_summary(const struct run *run)
         putc('\n', stderr);
     if (run->settings->ledger)
         fprintf(stderr, "  %llu known from the ledger or the same picture, %llu scored\n", (unsigned long long)c->known,
-                (unsigned long long)(c->rows - c->known));
+                (unsigned long long)c->scored);
     struct bgd_engine_seconds engine = bgd_engine_seconds(run->session.engine);
     double n = c->rows ? (double)c->rows / 1000 : 1;
     fprintf(stderr, "  milliseconds of a thread per card: read %.2f, decode %.2f, ", run->session.report.read / n,
@@ -314,7 +325,7 @@ static int exit_code_of(const struct run *run)
     if (counts->sources) {
         fprintf(stderr, "bgdet: %llu shards cannot be read, or not to their end: the last row of each says why\n",
                 (unsigned long long)counts->sources);
-        return counts->codes[-BGD_NETWORK] ? EXIT_RETRY : EXIT_INPUT;
+        return counts->unfetched ? EXIT_RETRY : EXIT_INPUT;
     }
     return run->settings->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;
 }
@@ -353,9 +364,8 @@ static int run_opened(struct run *run)
                                        .trust_mtime = s->trust_mtime,
                                        .retry = s->shards.retry};
     run->start = time(NULL);
-    int code = write_metrics(run, &run->session.report, false, 0, &err);
-    if (!code)
-        code = session_run(&run->session, run->catalogue, &wants, form, on_row, run, &err);
+    write_metrics(run, &run->session.report, false, 0);
+    int code = session_run(&run->session, run->catalogue, &wants, form, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
     if (finish_rows(run, &err))
         exit_code = tool_fail(&err);
@@ -417,8 +427,8 @@ int run_cards(struct run_settings *settings)
         code = run_dry(&run, &err) ? tool_fail(&err) : session_stopped() ? EXIT_RETRY : EXIT_DONE;
     else if (!code)
         code = run_opened(&run);
-    if (run.start && write_metrics(&run, &run.session.report, true, code, &err))
-        tool_fail(&err);
+    if (run.start)
+        write_metrics(&run, &run.session.report, true, code);
     close_all(&run);
     return code;
 }

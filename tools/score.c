@@ -135,7 +135,9 @@ static const struct option_entry night_options[] = {
      OPTION_OFFERS("missing", "unreadable", "unknown_format", "damaged", "unsupported", "limit", "network")},
     {0, "max-error-rate", "P", "stop with 65 when, of 100 cards or more, a larger share than P (0..1) are errors",
      OPTION_PARSED(set_error_rate, "a share of 0..1")},
-    {0, "metrics", "FILE", "keep the run's numbers in FILE, for Prometheus (node_exporter's textfile collector)",
+    {0, "metrics", "FILE",
+     "keep the run's numbers in FILE, for Prometheus (node_exporter's textfile collector); a FILE that cannot be written ends "
+     "nothing",
      OPTION_FILE(struct settings, run.metrics)},
     {0, "dry-run", NULL, "read the sources through, say what there is to do, and write nothing",
      OPTION_FLAG(struct settings, run.dry_run)},
