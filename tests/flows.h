@@ -2,9 +2,9 @@
 #ifndef BGD_TESTS_FLOWS_H
 #define BGD_TESTS_FLOWS_H
 
-#include "flow.h"
+#include "run/flow.h"
 #include "pipeline.h"
-#include "results.h"
+#include "run/results.h"
 
 #include "network.h"
 #include "pipelines.h"

@@ -1,5 +1,5 @@
 /* The order and the completeness of what is to be scored. */
-#include "catalogue.h"
+#include "sources/catalogue.h"
 
 #include "scratch.h"
 #include "tars.h"

@@ -1,7 +1,7 @@
 /* Rows read back: what is read of good ones, and what is said about bad ones. */
 #include "diff/rows.h"
 
-#include "results.h"
+#include "run/results.h"
 #include "scratch.h"
 
 #include <math.h>

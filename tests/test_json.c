@@ -1,5 +1,5 @@
 /* JSON that is passed on: valid to the letter, and not touched. */
-#include "json.h"
+#include "sources/json.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

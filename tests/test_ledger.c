@@ -2,7 +2,7 @@
  * The ledger: what is kept comes back, whoever else has the database open and whenever a process dies; what is no ledger, or
  * no longer one, is refused. SQLite itself, through a connection of the test's own, tampers with databases and checks them.
  */
-#include "ledger.h"
+#include "run/ledger.h"
 #include "random.h"
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* What a line of a manifest says. */
-#include "manifest.h"
+#include "sources/manifest.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

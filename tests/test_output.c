@@ -1,5 +1,5 @@
 /* Files that appear complete or not at all. */
-#include "output.h"
+#include "run/output.h"
 
 #include "scratch.h"
 

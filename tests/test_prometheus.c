@@ -1,5 +1,5 @@
 /* A run's numbers for Prometheus. What the text must be is Prometheus's own to say: promtool, where it is installed. */
-#include "prometheus.h"
+#include "run/prometheus.h"
 #include "scratch.h"
 
 #include <locale.h>

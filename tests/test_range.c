@@ -1,5 +1,5 @@
 /* Ranges in names; bash's own expansion is what they are held against. */
-#include "range.h"
+#include "sources/range.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Objects over HTTP: what is tried again, what is never believed, and what is signed. */
-#include "remote.h"
+#include "sources/remote.h"
 #include "http_server.h"
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* Rows, judged by the text that a program or a person reads. */
-#include "results.h"
+#include "run/results.h"
 
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* A sample is uniform, in order, of the size that was asked for, and the same everywhere. */
-#include "sample.h"
+#include "sources/sample.h"
 
 #include <criterion/criterion.h>
 

@@ -1,5 +1,5 @@
 /* A run's folder: what is there is complete, what was killed goes on, and what differs is refused. */
-#include "shards.h"
+#include "run/shards.h"
 
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* A shard's cards, and what hostile shards give. */
-#include "tar.h"
+#include "sources/tar.h"
 
 #include "http_server.h"
 #include "scratch.h"

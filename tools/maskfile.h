@@ -2,7 +2,7 @@
 #ifndef BGD_MASKFILE_H
 #define BGD_MASKFILE_H
 
-#include "flow.h"
+#include "run/flow.h"
 
 /* Writes the row's mask, at the card's own size, as FOLDER/ID.png. A name that would be too long is said on stderr and passed
  * over; BGD_ARGUMENT: it would lie beside its card, and so be a card of the next run; BGD_WRITE, BGD_MEMORY. */

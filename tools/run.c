@@ -4,7 +4,7 @@
 #include "identity.h"
 #include "maskfile.h"
 #include "pictures.h"
-#include "prometheus.h"
+#include "run/prometheus.h"
 #include "sheet.h"
 #include "tools.h"
 

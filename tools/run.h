@@ -2,9 +2,9 @@
 #ifndef BGD_RUN_H
 #define BGD_RUN_H
 
-#include "results.h"
+#include "run/results.h"
 #include "session.h"
-#include "shards.h"
+#include "run/shards.h"
 
 struct run_settings {
     struct session_settings session;

@@ -2,7 +2,7 @@
 #ifndef BGD_SESSION_H
 #define BGD_SESSION_H
 
-#include "flow.h"
+#include "run/flow.h"
 #include "options.h"
 #include "pipeline.h"
 #include "progress.h"

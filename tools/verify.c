@@ -1,6 +1,6 @@
 /* bgdet verify, bgdet merge: the folder of a sharded run, proven, and joined into one file. */
-#include "output.h"
-#include "shards.h"
+#include "run/output.h"
+#include "run/shards.h"
 #include "tools.h"
 
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef BGD_EVALUATION_H
 #define BGD_EVALUATION_H
 
-#include "../flow.h"
+#include "../run/flow.h"
 #include "labels.h"
 #include "metrics.h"
 

@@ -1,7 +1,7 @@
 /* Any bytes as a line of a manifest. What is accepted keeps its promises. */
-#include "manifest.h"
+#include "sources/manifest.h"
 
-#include "json.h"
+#include "sources/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Any bytes as a shard. What it gives keeps the promises of tar.h.
  *   fuzz_tar CORPUS tests/fixtures/tars */
-#include "tar.h"
+#include "sources/tar.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "manifest.h"
 
-#include "err.h"
+#include "../err.h"
 #include "json.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "shards.h"
 
-#include "err.h"
-#include "file.h"
+#include "../err.h"
+#include "../file.h"
 #include "receipt.h"
 #include "shards_path.h"
 

@@ -18,7 +18,7 @@
 #ifndef BGD_FLOW_H
 #define BGD_FLOW_H
 
-#include "catalogue.h"
+#include "../sources/catalogue.h"
 #include "ledger.h"
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 #include "json.h"
 
-#include "utf8.h"
+#include "../utf8.h"
 
 #include <ctype.h>
 #include <stdbool.h>

@@ -10,7 +10,7 @@
 #define BGD_OUTPUT_H
 
 #include "bgdet.h"
-#include "hash.h"
+#include "../hash.h"
 
 #include <stdio.h>
 

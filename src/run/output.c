@@ -1,7 +1,7 @@
 #include "output.h"
 
-#include "err.h"
-#include "file.h"
+#include "../err.h"
+#include "../file.h"
 
 #include <errno.h>
 #include <fcntl.h>

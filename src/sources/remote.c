@@ -1,8 +1,8 @@
 #include "remote.h"
 
-#include "err.h"
+#include "../err.h"
 #include "s3.h"
-#include "wake.h"
+#include "../wake.h"
 
 #include <assert.h>
 #include <curl/curl.h>

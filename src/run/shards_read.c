@@ -1,5 +1,5 @@
 /* What a folder of shards holds: read, and held against its receipts. */
-#include "err.h"
+#include "../err.h"
 #include "receipt.h"
 #include "shards.h"
 #include "shards_path.h"

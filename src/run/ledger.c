@@ -1,7 +1,7 @@
 #include "ledger.h"
 
-#include "bytes.h"
-#include "err.h"
+#include "../bytes.h"
+#include "../err.h"
 
 #include <assert.h>
 #include <pthread.h>

@@ -23,7 +23,7 @@
 #define BGD_RESULTS_H
 
 #include "flow.h"
-#include "hash.h"
+#include "../hash.h"
 
 enum results_form { RESULTS_JSONL, RESULTS_CSV, RESULTS_TABLE };
 

@@ -2,7 +2,7 @@
 #ifndef BGD_FLOW_RING_H
 #define BGD_FLOW_RING_H
 
-#include "file.h"
+#include "../file.h"
 #include "flow.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 #include "range.h"
 
-#include "err.h"
+#include "../err.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "receipt.h"
 
-#include "err.h"
-#include "file.h"
+#include "../err.h"
+#include "../file.h"
 #include "output.h"
 
 #include <stdlib.h>

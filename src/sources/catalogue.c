@@ -1,13 +1,13 @@
 #include "catalogue.h"
 
-#include "err.h"
+#include "../err.h"
 #include "lines.h"
 #include "manifest.h"
 #include "range.h"
 #include "remote.h"
 #include "sample.h"
 #include "tar.h"
-#include "wake.h"
+#include "../wake.h"
 
 #include <assert.h>
 #include <dirent.h>

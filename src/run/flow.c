@@ -1,4 +1,4 @@
-#include "err.h"
+#include "../err.h"
 #include "flow_ring.h"
 
 #include <assert.h>

@@ -27,7 +27,7 @@
 #define BGD_LEDGER_H
 
 #include "bgdet.h"
-#include "hash.h"
+#include "../hash.h"
 
 #define LEDGER_BATCH 1000
 

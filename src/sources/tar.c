@@ -1,9 +1,9 @@
 #include "tar.h"
 
-#include "err.h"
+#include "../err.h"
 #include "json.h"
-#include "utf8.h"
-#include "wake.h"
+#include "../utf8.h"
+#include "../wake.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,8 +1,8 @@
 /* Readers: an item's bytes and their hash, or what the ledger knows of them. */
-#include "err.h"
+#include "../err.h"
 #include "flow_ring.h"
-#include "remote.h"
-#include "wake.h"
+#include "../sources/remote.h"
+#include "../wake.h"
 
 #include <assert.h>
 #include <stdlib.h>

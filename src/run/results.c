@@ -1,8 +1,8 @@
 #include "results.h"
 
-#include "err.h"
+#include "../err.h"
 #include "output.h"
-#include "utf8.h"
+#include "../utf8.h"
 
 #include <math.h>
 #include <stdio.h>

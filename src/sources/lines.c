@@ -1,7 +1,7 @@
 #include "lines.h"
 
-#include "err.h"
-#include "wake.h"
+#include "../err.h"
+#include "../wake.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 #include "prometheus.h"
 
-#include "err.h"
-#include "file.h"
-#include "utf8.h"
+#include "../err.h"
+#include "../file.h"
+#include "../utf8.h"
 
 #include <math.h>
 #include <stdio.h>

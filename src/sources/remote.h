@@ -20,7 +20,7 @@
 #ifndef BGD_REMOTE_H
 #define BGD_REMOTE_H
 
-#include "file.h"
+#include "../file.h"
 
 #define REMOTE_TRIES 5
 
