@@ -74,7 +74,8 @@ claim "NaN is no score" 65 "$bgdet" diff nan.jsonl a.jsonl; says err 'nan.jsonl:
 head -c 2000000 /dev/zero >zeros.jsonl
 claim "zeros are no rows" 65 "$bgdet" diff a.jsonl zeros.jsonl; says err 'zeros.jsonl:1: a line of more than'
 : >empty.jsonl
-claim "an empty run is compared" 0 "$bgdet" diff a.jsonl empty.jsonl --max-flips 0%; says out 'in both: 0' 'PSI - \(not defined\)'
+claim "an empty run is compared" 0 "$bgdet" diff a.jsonl empty.jsonl; says out 'in both: 0' 'PSI - \(not defined\)'
+claim "a gate does not let through what could not be compared" 1 "$bgdet" diff a.jsonl empty.jsonl --max-flips 0%; says err 'no card is judged in both'
 claim "in JSON, too" 0 "$bgdet" diff a.jsonl empty.jsonl --json; says out '"value":\s*null'
 mkdir none
 claim "a folder without shards is no run" 66 "$bgdet" diff a.jsonl none; says err 'none: a folder without shards'

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct settings {
     struct comparison_options comparison;
@@ -43,9 +45,12 @@ static const struct option_entry own_options[] = {
     {0, "json", NULL, "one JSON object instead of tables", OPTION_FLAG(struct settings, json)},
     {0, "report", "FOLDER", "also write FOLDER/index.html: the same with charts, and the largest moves as pictures",
      OPTION_FOLDER(struct settings, report)},
-    {0, "root", "FOLDER", "with --report: where the cards' files are looked for (default: as they are named)",
+    {0, "root", "FOLDER",
+     "with --report: where the cards' files are looked for (default: as they are named); cards of tars and objects have no "
+     "picture there",
      OPTION_FOLDER(struct settings, root)},
-    {0, "max-flips", "N", "exit with 1 if more than N cards flipped, or N% of the cards in both; errors are no flips",
+    {0, "max-flips", "N",
+     "exit with 1 if more than N cards flipped, or N% of the cards in both, or if none is judged in both; errors are no flips",
      OPTION_PARSED(set_max_flips, "a number of cards, or P% with P of 0..100")},
     {0},
 };
@@ -58,7 +63,7 @@ static const struct command_exit exits[] = {
     {EXIT_USAGE, "usage"},
     {EXIT_INPUT, "unusable rows"},
     {EXIT_MISSING, "no such file"},
-    {EXIT_RETRY, "try again later"},
+    {EXIT_RETRY, "try again later, or --max-flips with a run that has not come to its end"},
     {0},
 };
 
@@ -100,8 +105,13 @@ static int write_report(const struct settings *s, const struct comparison *compa
 
 /* ---------------------------------------------------------------- the command */
 
+/* A gate through which nothing goes that could not be compared. */
 static bool too_many_flips(const struct settings *s, const struct comparison *comparison)
 {
+    if (s->max_flips >= 0 && comparison->judged == 0) {
+        fputs("bgdet: no card is judged in both: there is nothing to compare\n", stderr);
+        return true;
+    }
     double most = s->percent ? s->max_flips / 100 * (double)comparison->both : s->max_flips;
     return s->max_flips >= 0 && (double)comparison_flips(comparison) > most;
 }
@@ -115,14 +125,30 @@ static int show(const struct settings *s, const struct comparison *comparison, s
     return s->report ? write_report(s, comparison, err) : 0;
 }
 
+/* Of the folder of a run, which may not have come to its end. */
+static bool is_unfinished(const char *path)
+{
+    struct stat st;
+    char *manifest = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? tool_join(path, strlen(path), "manifest.json") : NULL;
+    bool unfinished = manifest && access(manifest, F_OK) != 0;
+    if (unfinished)
+        fprintf(stderr, "bgdet: %s: there is no manifest.json: the run has not come to its end\n", path);
+    free(manifest);
+    return unfinished;
+}
+
 static int compare(const struct settings *s)
 {
     struct comparison *comparison = NULL;
     struct bgd_err err;
+    bool unfinished = is_unfinished(s->comparison.paths[0]);
+    unfinished = is_unfinished(s->comparison.paths[1]) || unfinished;
     int code = EXIT_DONE;
     if ((s->report && tool_make_report_folder(s->report, &err)) || comparison_open(&s->comparison, &comparison, &err) ||
         show(s, comparison, &err))
         code = tool_fail(&err);
+    else if (unfinished && s->max_flips >= 0)
+        code = EXIT_RETRY;
     else if (too_many_flips(s, comparison))
         code = EXIT_FOUND;
     comparison_close(comparison);

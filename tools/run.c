@@ -6,6 +6,8 @@
 #include "pictures.h"
 #include "run/prometheus.h"
 #include "sheet.h"
+#include "sources/remote.h"
+
 #include "tools.h"
 
 #include <errno.h>
@@ -22,8 +24,15 @@ int run_check_paths(const struct run_settings *s, const char *command)
                           strcmp(command, "score") == 0 ? ", a list with --files-from, or a --manifest" : "");
     for (size_t i = 0; i < s->catalogue.n_paths; i++) {
         struct stat st;
-        if (!s->catalogue.recursive && stat(s->catalogue.paths[i], &st) == 0 && S_ISDIR(st.st_mode))
-            return tool_usage(command, "%s is a folder: -r takes the files in it", s->catalogue.paths[i]);
+        const char *path = s->catalogue.paths[i];
+        bool there = stat(path, &st) == 0;
+        if (!s->catalogue.recursive && there && S_ISDIR(st.st_mode))
+            return tool_usage(command, "%s is a folder: -r takes the files in it", path);
+        if (s->catalogue.recursive && !there && errno == ENOENT && !remote_is(path) && !strchr(path, '{')) {
+            /* A disk that is not mounted must not look like a night without cards. */
+            fprintf(stderr, "bgdet: %s: no such file or folder\n", path);
+            return EXIT_MISSING;
+        }
     }
     return 0;
 }
@@ -36,6 +45,7 @@ struct run {
     struct catalogue *catalogue;
     struct results *results; /* one of the two is where rows go */
     struct shards *shards;
+    char broken[256];      /* why the first shard that is unusable is so; "": none is */
     struct ledger *ledger; /* NULL: none is wanted */
     struct sheet *sheet;   /* NULL: none is wanted */
     time_t start, written; /* of the run, and of its metrics */
@@ -65,6 +75,12 @@ static int add_to_sheet(struct run *run, const struct flow_row *row, struct bgd_
     bgd_image_free(&mask);
     bgd_image_free(&judged);
     return code;
+}
+
+/* "3 cards" */
+static void print_count(uint64_t n, const char *one, const char *many)
+{
+    fprintf(stderr, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
 }
 
 static const struct results_counts *counts_of(const struct run *run)
@@ -128,6 +144,8 @@ static int on_row(void *user, const struct flow_row *row, struct bgd_err *err)
 {
     struct run *run = user;
     int code = run->shards ? shards_add(run->shards, row, err) : results_add(run->results, row, err);
+    if (row->source && !*run->broken)
+        snprintf(run->broken, sizeof run->broken, "%s", row->detail);
     if (!code)
         code = add_to_sheet(run, row, err);
     if (!code && run->settings->masks && !row->code)
@@ -277,12 +295,6 @@ static void close_all(struct run *run)
         free(*own);
 }
 
-/* "3 cards" */
-static void print_count(uint64_t n, const char *one, const char *many)
-{
-    fprintf(stderr, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
-}
-
 static void print_summary(const struct run *run)
 {
     const struct results_counts *c = counts_of(run);
@@ -306,6 +318,12 @@ static void print_summary(const struct run *run)
         }
     if (*separator == ',')
         putc('\n', stderr);
+    if (run->shards && shards_there(run->shards)) {
+        fputs("  ", stderr);
+        print_count(shards_there(run->shards), "shard was", "shards were");
+        fputs(" there already\n", stderr);
+    } else if (c->rows == 0 && run->session.report.ended)
+        fputs("bgdet: there was no card in what was named\n", stderr);
     if (run->settings->ledger)
         fprintf(stderr, "  %llu known from the ledger or the same picture, %llu scored\n", (unsigned long long)c->known,
                 (unsigned long long)c->scored);
@@ -323,8 +341,9 @@ static int exit_code_of(const struct run *run)
 {
     const struct results_counts *counts = counts_of(run);
     if (counts->sources) {
-        fprintf(stderr, "bgdet: %llu shards cannot be read, or not to their end: the last row of each says why\n",
-                (unsigned long long)counts->sources);
+        fputs("bgdet: ", stderr);
+        print_count(counts->sources, "shard", "shards");
+        fprintf(stderr, " could not be read, or not to the end, the first: %s\n", run->broken);
         return counts->unfetched ? EXIT_RETRY : EXIT_INPUT;
     }
     return run->settings->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;
@@ -339,12 +358,13 @@ static int finish_rows(struct run *run, struct bgd_err *err)
     return results_seal(run->results, NULL, err) || (complete && results_publish(run->results, err)) ? err->code : 0;
 }
 
-static void print_stop(const struct run *run)
+static void print_stop(const struct run *run, int exit_code)
 {
     fprintf(stderr, "bgdet: stopped%s; ", session_stopped() ? " by a signal" : "");
-    if (run->shards)
-        fprintf(stderr, "%llu shards are done; the same command goes on\n", (unsigned long long)shards_published(run->shards));
-    else
+    if (run->shards) {
+        print_count(shards_published(run->shards), "shard is", "shards are");
+        fprintf(stderr, " done%s\n", exit_code == EXIT_RETRY ? "; the same command goes on" : "");
+    } else
         fprintf(stderr, "the rows of the first %llu cards stand in %s\n",
                 (unsigned long long)results_counts(run->results)->safe, results_place(run->results));
 }
@@ -367,7 +387,7 @@ static int run_opened(struct run *run)
     write_metrics(run, &run->session.report, false, 0);
     int code = session_run(&run->session, run->catalogue, &wants, form, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
-    if (finish_rows(run, &err))
+    if (finish_rows(run, &err) && !exit_code) /* or it is the first failure once more */
         exit_code = tool_fail(&err);
     if (close_ledger(run, &err))
         exit_code = tool_fail(&err);
@@ -375,10 +395,11 @@ static int run_opened(struct run *run)
         exit_code = tool_fail(&err);
     if (!s->session.quiet)
         print_summary(run);
-    if (!run->session.report.ended)
-        print_stop(run);
+    bool ended = run->session.report.ended;
     if (!exit_code)
-        exit_code = run->session.report.ended ? exit_code_of(run) : EXIT_RETRY;
+        exit_code = ended ? exit_code_of(run) : EXIT_RETRY;
+    if (!ended)
+        print_stop(run, exit_code);
     return exit_code;
 }
 
@@ -406,9 +427,13 @@ static int run_dry(struct run *run, struct bgd_err *err)
     s->catalogue.user = &dry;
     if (catalogue_open(&s->catalogue, &run->catalogue, err))
         return err->code;
-    for (; (code = catalogue_next(run->catalogue, &item, err)) > 0; cards++)
+    while ((code = catalogue_next(run->catalogue, &item, err)) > 0) {
+        cards += !item.source;
         if (item.source)
             fprintf(stderr, "bgdet: %s\n", item.detail);
+        if (item.source && !*run->broken)
+            snprintf(run->broken, sizeof run->broken, "%s", item.detail);
+    }
     if (code < 0 || session_stopped())
         return code;
     printf("%llu cards in %llu shards", (unsigned long long)cards, (unsigned long long)catalogue_shards(run->catalogue));
@@ -424,7 +449,7 @@ int run_cards(struct run_settings *settings)
     struct bgd_err err;
     int code = open_all(&run, &err) ? tool_fail(&err) : EXIT_DONE;
     if (!code && settings->dry_run)
-        code = run_dry(&run, &err) ? tool_fail(&err) : session_stopped() ? EXIT_RETRY : EXIT_DONE;
+        code = run_dry(&run, &err) ? tool_fail(&err) : session_stopped() ? EXIT_RETRY : *run.broken ? EXIT_INPUT : EXIT_DONE;
     else if (!code)
         code = run_opened(&run);
     if (run.start)

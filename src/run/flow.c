@@ -341,7 +341,10 @@ static void name_items(struct flow *flow, struct catalogue *catalogue)
 static int give_row(struct flow *flow, const struct slot *slot, const struct flow_report *so_far, uint64_t index, bool more,
                     struct bgd_err *err)
 {
-    char hash[HASH_TEXT] = "";
+    char hash[HASH_TEXT] = "", detail[sizeof slot->err.text] = "";
+    bool named = slot->path && strcmp(slot->path, slot->id) != 0; /* by a manifest: the id does not say which file it was */
+    if (slot->err.code)
+        snprintf(detail, sizeof detail, "%.500s%s%.500s", named ? slot->path : "", named ? ": " : "", slot->err.text);
     if (slot->hashed)
         hash_print(slot->digest, hash);
     const struct flow_row row = {
@@ -352,7 +355,7 @@ static int give_row(struct flow *flow, const struct slot *slot, const struct flo
         .shard = slot->shard,
         .source = slot->source,
         .code = slot->err.code,
-        .detail = slot->err.code ? slot->err.text : "",
+        .detail = detail,
         .result = slot->result,
         .format = slot->format,
         .width = slot->width,

@@ -25,7 +25,7 @@ struct shards {
     struct results *results; /* of the shard that is being written; NULL: none */
     uint64_t shard;
     struct results_counts counts;
-    uint64_t published, undone;
+    uint64_t published, undone, there;
 
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
@@ -234,6 +234,11 @@ uint64_t shards_published(const struct shards *shards)
     return shards->published;
 }
 
+uint64_t shards_there(const struct shards *shards)
+{
+    return shards->there;
+}
+
 /* ---------------------------------------------------------------- which shards */
 
 /* Does the shard, which is done, have rows that are to be tried again? */
@@ -291,8 +296,10 @@ bool shards_wanted(void *user, uint64_t shard)
         return false;
     bool receipt = access(shards_receipt_path(path, shards->options.folder, shard), F_OK) == 0;
     bool rows = !shards->emptied && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
-    if (rows && receipt && !(shards->options.retry && has_failed(shards, shard)))
+    if (rows && receipt && !(shards->options.retry && has_failed(shards, shard))) {
+        shards->there++;
         return false;
+    }
     if (rows && !shards->options.look)
         withdraw(shards, path, &err);
     pthread_mutex_lock(&shards->lock);

@@ -54,6 +54,9 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err);
 const struct results_counts *shards_counts(const struct shards *shards);
 uint64_t shards_published(const struct shards *shards);
 
+/* Shards of this part that were done before. Not while a run goes. */
+uint64_t shards_there(const struct shards *shards);
+
 /* ---------------------------------------------------------------- what a folder holds */
 
 struct shards_state {
