@@ -257,7 +257,7 @@ Test(tar, bounds_pictures_and_what_a_bomb_may_cost)
 #define PIECE 8000 /* an answer breaks off after so many bytes */
 
 static struct http_server server;
-static char *object; /* the server may still be sending it when the last reader has left: it stays */
+static char *objects[2], *object; /* they stay: the server may still be sending when the reader has left */
 static size_t object_size;
 
 /* Serves `object` from where it is asked for, a piece at a time. */
@@ -278,20 +278,18 @@ static bool answer_pieces(int socket, const struct http_request *request)
 Test(tar, an_object_that_breaks_off_again_and_again_gives_what_the_file_gives)
 {
     static const char *const files[] = {TARS "python-pax.tar", TARS "packed.tar.gz"};
-    static char *kept[2];
     alarm(60);
     unsetenv("http_proxy");
     http_server_start(&server, answer_pieces);
     for (size_t i = 0; i < 2; i++) {
         char name[200];
-        object = scratch_read(files[i], &object_size);
+        object = objects[i] = scratch_read(files[i], &object_size);
         snprintf(name, sizeof name, "http://127.0.0.1:%d/%s", server.port, strrchr(files[i], '/') + 1);
         int before = server.requests;
         char *of_file = strdup(walk(files[i]));
         cr_expect_str_eq(walk(name), of_file, "%s", name);
         cr_expect_eq((size_t)(server.requests - before), (object_size + PIECE - 1) / PIECE, "%s", name);
         free(of_file);
-        kept[i] = object;
     }
 }
 
