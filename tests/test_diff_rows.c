@@ -290,7 +290,7 @@ Test(rows, do_not_need_a_newline_at_the_end)
     scratch_leave(folder);
 }
 
-Test(rows, may_be_a_megabyte_long_and_no_longer)
+Test(rows, may_be_as_long_as_a_tar_can_make_them_and_no_longer)
 {
     char *folder = scratch_enter();
     static char text[3 * ROW_BYTES_MAX];
@@ -301,7 +301,7 @@ Test(rows, may_be_a_megabyte_long_and_no_longer)
         strcpy(end, "\"}\n{\"id\":\"c\"," RESULT "}\n");
         scratch_text("rows", text);
         if (over)
-            expect_failure("rows", 1, BGD_LIMIT, "rows:2: a line of more than 1048576 bytes");
+            expect_failure("rows", 1, BGD_LIMIT, "rows:2: a line of more than 33554432 bytes");
         else
             expect_ids("rows", "a b c ");
     }

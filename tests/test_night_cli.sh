@@ -64,7 +64,7 @@ for k in 0 1 2 3; do
 done
 check "other bytes than one's" diff -r whole parts
 claim "a part alone is not the whole" 0 score --out part --shard 1/4 --shard-cards 8 -r cards
-check "it has done $(cd part && echo *)" test "$(cd part && echo *)" = "run.json shard-00000001.json shard-00000001.jsonl shard-00000005.json shard-00000005.jsonl"
+check "it has done $(cd part && echo *)" test "$(cd part && echo *)" = "run.json run.lock shard-00000001.json shard-00000001.jsonl shard-00000005.json shard-00000005.jsonl"
 claim "verify says what is missing" 75 "$bgdet" verify part; says err '4 of the first 6 shards are not there, shard 0 is the first'
 
 # ---------------------------------------------------------------- killed

@@ -179,7 +179,8 @@ static void close_all(struct eval *eval)
 /* Runs `n` cards by their paths. BGD_OK with session_stopped() where a signal ended it. */
 static int run_paths(struct eval *eval, char *const *paths, size_t n, bool masks, flow_sink sink, struct bgd_err *err)
 {
-    const struct catalogue_options names = {.paths = paths, .n_paths = n, .separator = '\n', .wake = session_wake()};
+    const struct catalogue_options names = {
+        .paths = paths, .n_paths = n, .literal = true, .separator = '\n', .wake = session_wake()};
     struct catalogue *catalogue;
     if (catalogue_open(&names, &catalogue, err))
         return err->code;

@@ -2,6 +2,7 @@
 
 #include "err.h"
 #include "hash.h"
+#include "sources/remote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,12 @@ static int add_walk(cJSON *sources, const struct catalogue_options *options, str
     return code;
 }
 
+/* A name that means another file in another folder. */
+static bool is_relative(const char *name)
+{
+    return name && *name != '/' && !remote_is(name);
+}
+
 int identity_add_sources(cJSON *identity, const struct catalogue_options *options, struct bgd_err *err)
 {
     cJSON *sources = cJSON_AddObjectToObject(identity, "sources");
@@ -121,6 +128,12 @@ int identity_add_sources(cJSON *identity, const struct catalogue_options *option
         cJSON_AddNumberToObject(sources, "shard_cards", options->shard_items ? options->shard_items : CATALOGUE_SHARD_ITEMS) &&
         (!options->limit || add_count(sources, "limit", options->limit)) &&
         (!options->sample || (add_count(sources, "sample", options->sample) && add_count(sources, "seed", options->seed)));
+    bool relative = is_relative(options->list) || is_relative(options->manifest);
+    for (size_t i = 0; i < options->n_paths; i++)
+        relative = relative || is_relative(options->paths[i]);
+    char *folder = relative ? getcwd(NULL, 0) : NULL;
+    added = added && (!folder || cJSON_AddStringToObject(sources, "folder", folder));
+    free(folder);
     err->code = BGD_OK;
     if (!added)
         return err_set(err, BGD_MEMORY, "out of memory");

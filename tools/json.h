@@ -1,6 +1,6 @@
 /* What the JSON objects of the commands have in common. */
-#ifndef BGD_JSON_H
-#define BGD_JSON_H
+#ifndef BGD_TOOLS_JSON_H
+#define BGD_TOOLS_JSON_H
 
 #include "bgdet.h"
 

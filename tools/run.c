@@ -114,12 +114,13 @@ static void write_metrics(struct run *run, const struct flow_report *report, boo
     struct bgd_err err;
     if (!run->settings->metrics)
         return;
-    const struct results_counts *counts = counts_of(run);
-    struct bgd_engine_seconds engine = bgd_engine_seconds(run->session.engine);
+    const struct session *session = &run->session;
+    const struct results_counts none = {0}, *counts = run->shards || run->results ? counts_of(run) : &none;
+    struct bgd_engine_seconds engine = session->engine ? bgd_engine_seconds(session->engine) : (struct bgd_engine_seconds){0};
     run->written = time(NULL);
-    const struct prometheus_state state = {.pipeline = bgd_pipeline_name(run->session.pipeline),
-                                           .hash = bgd_pipeline_hash(run->session.pipeline),
-                                           .device = bgd_engine_device(run->session.engine),
+    const struct prometheus_state state = {.pipeline = session->engine ? bgd_pipeline_name(session->pipeline) : "",
+                                           .hash = session->engine ? bgd_pipeline_hash(session->pipeline) : "",
+                                           .device = session->engine ? bgd_engine_device(session->engine) : "",
                                            .counts = *counts,
                                            .read_bytes = report->bytes,
                                            .read = stage(report->read, report->files),
@@ -167,21 +168,28 @@ static bool same_file(const char *a, const char *b)
            (S_ISREG(x.st_mode) || S_ISDIR(x.st_mode));
 }
 
-/* An output over a card, or over the other output, would destroy it. */
+static bool is_same(const char *a, const char *b)
+{
+    return a && b && (strcmp(a, b) == 0 || same_file(a, b));
+}
+
+/* An output over a card, or over another output, would destroy it. */
 static int check_outputs(const struct run_settings *s, struct bgd_err *err)
 {
-    const char *const outputs[] = {s->results.path, s->sheet, s->metrics}, *const inputs[] = {s->catalogue.list,
-                                                                                              s->catalogue.manifest,
-                                                                                              s->session.pipeline};
-    const size_t n = sizeof outputs / sizeof outputs[0];
-    for (size_t i = 0; i < n; i++)
+    const char *const outputs[] = {s->results.path, s->sheet, s->metrics, s->ledger}, *const inputs[] = {s->catalogue.list,
+                                                                                                         s->catalogue.manifest,
+                                                                                                         s->session.pipeline};
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
         for (size_t k = 0; outputs[i] && k < sizeof inputs / sizeof inputs[0]; k++)
             if (inputs[k] && same_file(outputs[i], inputs[k]))
                 return err_set(err, BGD_ARGUMENT, "%s is an input of this run: it would be overwritten", outputs[i]);
-    for (size_t i = 0; i < n; i++)
         for (size_t k = 0; outputs[i] && k < s->catalogue.n_paths; k++)
             if (same_file(outputs[i], s->catalogue.paths[k]))
                 return err_set(err, BGD_ARGUMENT, "%s is one of the cards: it would be overwritten", outputs[i]);
+        for (size_t k = 0; k < i; k++)
+            if (is_same(outputs[i], outputs[k]))
+                return err_set(err, BGD_ARGUMENT, "%s is to hold two outputs of this run", outputs[i]);
+    }
     for (size_t k = 0; s->masks && k < s->catalogue.n_paths; k++)
         if (same_file(s->masks, s->catalogue.paths[k]))
             return err_set(err, BGD_ARGUMENT, "--masks %s is one of the folders of cards: masks would be taken for cards",
@@ -190,8 +198,6 @@ static int check_outputs(const struct run_settings *s, struct bgd_err *err)
         if (same_file(s->shards.folder, s->catalogue.paths[k]))
             return err_set(err, BGD_ARGUMENT, "--out %s is one of the folders of cards: results would be taken for cards",
                            s->shards.folder);
-    if (s->results.path && s->sheet && (strcmp(s->results.path, s->sheet) == 0 || same_file(s->results.path, s->sheet)))
-        return err_set(err, BGD_ARGUMENT, "%s is to hold both the rows and the sheet", s->sheet);
     return 0;
 }
 
@@ -264,7 +270,10 @@ static int open_all(struct run *run, struct bgd_err *err)
     struct run_settings *s = run->settings;
     err->code = BGD_OK;
     s->session.engine.evidence = true;
-    if (check_outputs(s, err) || session_open(&s->session, &run->session, err) || (s->sheet && sheet_open(&run->sheet, err)))
+    if (check_outputs(s, err))
+        return err->code;
+    run->start = time(NULL);
+    if (session_open(&s->session, &run->session, err) || (s->sheet && sheet_open(&run->sheet, err)))
         return err->code;
     s->catalogue.wake = session_wake();
     if (s->masks && bgd_engine_mask_width(run->session.engine) == 0)
@@ -383,7 +392,6 @@ static int run_opened(struct run *run)
                                        .ledger = run->ledger,
                                        .trust_mtime = s->trust_mtime,
                                        .retry = s->shards.retry};
-    run->start = time(NULL);
     write_metrics(run, &run->session.report, false, 0);
     int code = session_run(&run->session, run->catalogue, &wants, form, on_row, run, &err);
     int exit_code = code ? tool_fail(&err) : EXIT_DONE;
@@ -452,7 +460,7 @@ int run_cards(struct run_settings *settings)
         code = run_dry(&run, &err) ? tool_fail(&err) : session_stopped() ? EXIT_RETRY : *run.broken ? EXIT_INPUT : EXIT_DONE;
     else if (!code)
         code = run_opened(&run);
-    if (run.start)
+    if (run.start && !settings->dry_run) /* of a run that could not begin, too: last night's file must not speak for it */
         write_metrics(&run, &run.session.report, true, code);
     close_all(&run);
     return code;

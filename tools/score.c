@@ -28,7 +28,7 @@ static bool parse_number(const char *text, uint64_t least, uint64_t *out)
     char *end;
     errno = 0;
     *out = strtoull(text, &end, 10);
-    return end != text && !*end && !errno && *text != '-' && *out >= least;
+    return *text >= '0' && *text <= '9' && !*end && !errno && *out >= least;
 }
 
 static bool set_limit(void *settings, const char *value)

@@ -37,7 +37,7 @@ struct session {
 int session_open(const struct session_settings *settings, struct session *session, struct bgd_err *err);
 void session_close(struct session *session);
 
-/* The eventfd that ends a catalogue's wait for its producer when the run is to end: catalogue_options.wake. */
+/* The eventfd that ends waits for lists, tars and the network when the run is to end: catalogue_options.wake, flow_options.wake. */
 const int *session_wake(void);
 
 /* True after SIGINT or SIGTERM. */

@@ -11,7 +11,7 @@ bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t 
     char *end;
     errno = 0;
     unsigned long value = strtoul(text, &end, 10);
-    if (end == text || *end || errno || text[0] == '-' || value < least || value > most)
+    if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
         return false;
     *out = (uint32_t)value;
     return true;

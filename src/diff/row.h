@@ -11,7 +11,7 @@
 #include "../hash.h"
 #include "bgdet.h"
 
-#define ROW_BYTES_MAX (1u << 20) /* of a line */
+#define ROW_BYTES_MAX (32u << 20) /* of a line: what a tar may carry into a row, every byte escaped */
 #define ROW_GROUP_BYTES_MAX 200u /* of a group's name */
 #define ROW_MILLION 1000000u     /* scores have 6 decimals: they are counted in millionths, exactly */
 #define ROW_CODES (1 - BGD_NETWORK)

@@ -1,6 +1,7 @@
 #include "metrics.h"
 
 #include "../err.h"
+#include "../random.h"
 
 #include <assert.h>
 #include <math.h>
@@ -145,15 +146,6 @@ static void get_counts(const struct sums *sums, struct metrics *out)
 }
 
 /* ---------------------------------------------------------------- bootstrap */
-
-/* splitmix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"). */
-static uint64_t random_bits(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
 
 /* How often each of n cards comes up in n draws with replacement. */
 static void draw(uint32_t *count, size_t n, uint64_t *state)

@@ -55,16 +55,26 @@ void flow_add_file(struct flow *flow, const struct slot *slot)
     flow->report.files += slot->file.size > 0;
 }
 
-void flow_drop_file(struct flow *flow, struct slot *slot)
+static void give_back(struct flow *flow, size_t bytes)
 {
     bool full = flow->file_bytes > FLOW_FILE_BYTES;
-    flow->file_bytes -= slot->file.size;
-    free(slot->file.data);
-    slot->file = (struct file_buffer){0};
+    flow->file_bytes -= bytes;
     if (full) {
         pthread_cond_broadcast(&flow->to_read);
         pthread_cond_signal(&flow->named);
     }
+}
+
+void flow_drop_file(struct flow *flow, struct slot *slot)
+{
+    give_back(flow, slot->file.size);
+    free(slot->file.data);
+    slot->file = (struct file_buffer){0};
+}
+
+static size_t carried_bytes(const struct slot *slot)
+{
+    return slot->carried ? strlen(slot->carried) : 0;
 }
 
 static void follow(struct slot *slot, const struct slot *followee)
@@ -246,6 +256,7 @@ static void empty_slot(struct flow *flow, struct slot *slot)
     if (slot->claimed)
         unclaim(flow, slot);
     flow_drop_file(flow, slot);
+    give_back(flow, slot->state == FREE ? 0 : carried_bytes(slot));
     free(slot->id);
     free(slot->path);
     free(slot->carried);
@@ -288,6 +299,7 @@ static bool name_item(struct flow *flow, const struct slot *filled)
     slot->mask = mask;
     slot->state = NAMED;
     flow->next_in++;
+    flow->file_bytes += carried_bytes(slot);
     flow_add_file(flow, slot);
     pthread_cond_signal(&flow->to_read);
     return true;

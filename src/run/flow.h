@@ -23,7 +23,7 @@
 
 #include <signal.h>
 
-/* Files that were read and wait take this much; each reader may add the one that it is reading. */
+/* Files that were read and wait, and what is carried beside them, take this much; each reader may add the one that it is reading. */
 #define FLOW_FILE_BYTES (256u << 20)
 
 /* Decoded pictures that wait to be scored take this much; each worker may add the one that it is decoding. */

@@ -125,6 +125,7 @@ static int fetch(struct reader *reader, struct slot *slot)
         free(slot->file.data);
         slot->file = (struct file_buffer){0};
     }
+    slot->keep_stamp = slot->keep_stamp && slot->file.size == slot->size; /* or it is not of these bytes */
     pthread_mutex_lock(&flow->lock);
     flow->report.read += seconds;
     flow_add_file(flow, slot);

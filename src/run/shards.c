@@ -35,10 +35,12 @@ struct shards {
 
 /* ---------------------------------------------------------------- opening */
 
-/* The folder itself is the lock between processes that begin or end a run in it: -1 with errno. */
+/* DIR/run.lock, between processes that begin or end a run there: a file, open for writing, which network file systems lock as well.
+ * -1 with errno. */
 static int lock_folder(const char *folder)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char path[SHARDS_PATH_MAX];
+    int fd = open(shards_path(path, folder, "run.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0 && flock(fd, LOCK_EX) == 0)
         return fd;
     if (fd >= 0)
@@ -124,7 +126,7 @@ static int remove_results(const char *folder, struct bgd_err *err)
 /* Locks run.json, in common or alone, until the descriptor is closed. -1: it is not there; others have it. */
 static int lock_run(const char *path, int how)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd >= 0 && flock(fd, how | LOCK_NB) == 0)
         return fd;
     if (fd >= 0)
@@ -184,11 +186,13 @@ static int open_shards(struct shards *shards, struct bgd_err *err)
     if (mkdir(folder, 0777) && errno != EEXIST)
         return err_set(err, errno == ENOSPC || errno == EDQUOT || errno == EIO ? BGD_WRITE : BGD_ARGUMENT, "%s: %s", folder,
                        strerror(errno));
-    int fd = lock_folder(folder);
-    if (fd < 0)
-        return err_set(err, errno == ENOTDIR ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder, strerror(errno));
+    int fd = shards->options.look ? -1 : lock_folder(folder);
+    bool ours = errno == ENOTDIR || errno == EACCES || errno == EROFS;
+    if (fd < 0 && !shards->options.look)
+        return err_set(err, ours ? BGD_ARGUMENT : BGD_WRITE, "%s: %s", folder, strerror(errno));
     agree(shards, err);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return err->code;
 }
 
@@ -382,7 +386,9 @@ int shards_add(void *user, const struct flow_row *row, struct bgd_err *err)
         int code = advance(shards, err);
         if (code < 0)
             return code;
-        assert(code > 0);
+        if (code == 0)
+            return err_set(err, BGD_ARGUMENT, "%s: a row of shard %llu, which is not wanted", shards->options.folder,
+                           (unsigned long long)row->shard);
     }
     results_count(&shards->counts, row);
     if (results_add(shards->results, row, err))

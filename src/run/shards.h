@@ -2,6 +2,7 @@
  * The results of a run in a folder, shard by shard, so that a run can be killed anywhere and go on, and so that many machines can
  * share one:
  *
+ *   run.lock              empty: what processes lock that begin or end a run here
  *   run.json              what the run is: sources, pipeline, settings, version; who comes later must be the same
  *   shard-00000012.jsonl  the rows of shard 12 (results.h)
  *   shard-00000012.json   its receipt: {"shard", "rows", "hash" (XXH3-128) of that file, counts as in the manifest}

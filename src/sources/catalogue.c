@@ -58,7 +58,7 @@ static int open_lines(struct catalogue *catalogue, struct bgd_err *err)
         return 0;
     if (lines_open(&lines, &catalogue->lines, err))
         return err->code;
-    if (options->sample && !lines_is_file(catalogue->lines))
+    if (options->sample && (strcmp(lines.path, "-") == 0 || !lines_is_file(catalogue->lines)))
         return err_set(err, BGD_ARGUMENT, "%s: a sample takes a file, which can be read twice", lines.path);
     return 0;
 }
@@ -74,7 +74,7 @@ static int check_ranges(const struct catalogue_options *options, struct bgd_err 
 {
     uint64_t names;
     for (size_t i = 0; i < options->n_paths; i++)
-        if (!is_there(options->paths[i]) && range_count(options->paths[i], &names, err))
+        if (!options->literal && !is_there(options->paths[i]) && range_count(options->paths[i], &names, err))
             return err->code;
     return 0;
 }
@@ -178,7 +178,7 @@ static int next_of_tar(struct catalogue *catalogue, struct item *item, struct bg
 /* Gives out the name, or enters the shard that it is. 1, or 0 when nothing was given out, or an error. */
 static int give(struct catalogue *catalogue, const char *name, struct item *item, struct bgd_err *err)
 {
-    if (tar_is(name) && !catalogue->options.names)
+    if (tar_is(name) && !catalogue->options.names && !catalogue->options.literal)
         return enter_tar(catalogue, name, item, err);
     enter_loose(catalogue);
     *item = (struct item){.id = name, .path = name};
@@ -305,7 +305,7 @@ static int enter_path(struct catalogue *catalogue, struct bgd_err *err)
     catalogue->path = without_slashes(catalogue->options.paths[catalogue->path_at++]);
     if (!catalogue->path)
         return err_set(err, BGD_MEMORY, "out of memory");
-    catalogue->is_range = !is_there(catalogue->path);
+    catalogue->is_range = !catalogue->options.literal && !is_there(catalogue->path);
     catalogue->range_at = 0;
     catalogue->range_n = 1;
     return catalogue->is_range ? range_count(catalogue->path, &catalogue->range_n, err) : 0;

@@ -33,7 +33,8 @@ struct catalogue_options { /* all that it points to is borrowed */
     /* Files that a walk leaves out, whatever name leads to them: the run's own output. NULL-terminated, or NULL. */
     const char *const *skip;
 
-    bool names; /* a shard is an item like any other: no tar is opened */
+    bool names;   /* a shard is an item like any other: no tar is opened */
+    bool literal; /* `paths` are items, one each, whatever they are called and whatever is there */
 
     /* Shards are counted from 0. A tar is one; it ends the one before it. Items that are in no tar make shards of `shard_items`
      * each, in order; 0: CATALOGUE_SHARD_ITEMS. `wanted` is asked once for each, in order, when it is entered; one that is not
