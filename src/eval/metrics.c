@@ -1,7 +1,7 @@
 #include "metrics.h"
 
 #include "../err.h"
-#include "../random.h"
+#include "../splitmix.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 #include "sample.h"
-#include "../random.h"
+#include "../splitmix.h"
 
 void sample_begin(struct sample *sample, uint64_t total, uint64_t size, uint64_t seed)
 {

@@ -1,6 +1,6 @@
 /* splitmix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): the same numbers everywhere. */
-#ifndef BGD_RANDOM_H
-#define BGD_RANDOM_H
+#ifndef BGD_SPLITMIX_H
+#define BGD_SPLITMIX_H
 
 #include <stdint.h>
 
