@@ -448,3 +448,30 @@ Test(catalogue, ends_a_wait_when_woken)
     cr_expect_eq(catalogue_next(catalogue, &item, &err), 0);
     catalogue_close(catalogue);
 }
+
+Test(catalogue, literal_paths_are_items_whatever_they_are_called)
+{
+    char *folder = scratch_enter();
+    make_tar("a.tar", 3);
+    mkdir("folder", 0777);
+    char *paths[] = {"x{1..3}.jpg", "a.tar", "folder"};
+    cr_expect_str_eq(walk(&(struct catalogue_options){.paths = paths, .n_paths = 3, .literal = true}),
+                     "x{1..3}.jpg|a.tar|folder|");
+    scratch_leave(folder);
+}
+
+Test(catalogue, a_sample_of_standard_input_is_refused_even_where_that_is_a_file)
+{
+    char *folder = scratch_enter();
+    struct catalogue *catalogue;
+    struct bgd_err err;
+    scratch_text("list", "a\nb\nc\n");
+    int list = open("list", O_RDONLY);
+    cr_assert_eq(dup2(list, STDIN_FILENO), STDIN_FILENO);
+    cr_expect_eq(catalogue_open(&(struct catalogue_options){.list = "-", .separator = '\n', .sample = 2}, &catalogue, &err),
+                 BGD_ARGUMENT);
+    cr_expect_eq(catalogue_open(&(struct catalogue_options){.list = "list", .separator = '\n', .sample = 2}, &catalogue, &err),
+                 0);
+    catalogue_close(catalogue);
+    scratch_leave(folder);
+}

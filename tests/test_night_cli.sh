@@ -188,8 +188,9 @@ check "the cut one has no row at its end" test "$(tail -1 cut/shard-00000002.jso
 check "the others are not whole" test "$(wc -l <cut/shard-00000001.jsonl)$(wc -l <cut/shard-00000003.jsonl)" = 33
 claim "it is a complete run" 0 "$bgdet" verify cut
 says cut/manifest.json '"errors":\{"missing":1,"damaged":1\}'
+claim "started again, it is still so" 65 score --out cut "tars/c-{3..6}.tar"
 cp tars/c-1.tar tars/c-5.tar
-claim "--retry-failed=CODE does again what failed so" 0 score --out cut --retry-failed=damaged "tars/c-{3..6}.tar"
+claim "--retry-failed=CODE does again what failed so, and the other is still missing" 65 score --out cut --retry-failed=damaged "tars/c-{3..6}.tar"
 says cut/manifest.json '"rows":10,.*"errors":\{"missing":1\}'
 claim "the others stay as they are, verified" 0 "$bgdet" verify cut
 cp tars/c-2.tar tars/c-3.tar
@@ -259,6 +260,8 @@ else
 fi
 says m.prom '^bgdet_finished 1$' '^bgdet_exit_code 0$'
 claim "the exit code is among them" 65 score --max-error-rate 0 --files-from gone.txt --metrics m.prom; says m.prom '^bgdet_exit_code 65$'
+claim "a run that could not begin says so, too" 66 score -p gone.json --metrics m.prom -r cards; says m.prom '^bgdet_finished 1$' '^bgdet_exit_code 66$'
+claim "rows and metrics in one file are refused" 64 score -o both.txt --metrics both.txt -r cards; says err 'both.txt is to hold two outputs'
 claim "metrics that cannot be written end nothing" 0 score --metrics gone/m.prom -r cards
 check "the rows are others" cmp -s out plain.jsonl
 check "it is not said once" test "$(grep -c '^bgdet: the run goes on without --metrics: gone/m.prom: ' err)" -eq 1

@@ -112,7 +112,7 @@ Test(shards, hold_every_row_once_and_say_how_many)
     }
     char *manifest = scratch_read("d/manifest.json", NULL);
     cr_expect_str_eq(manifest,
-                     "{\"run\":{\"sources\":{\"shard_cards\":2},\"model\":\"a\"},\"shards\":5,\"rows\":8,\"verdicts\":"
+                     "{\"run\":{\"sources\":{\"shard_cards\":2},\"model\":\"a\"},\"shards\":5,\"rows\":8,\"broken\":0,\"verdicts\":"
                      "{\"clean\":7,\"review\":0,\"defective\":0},\"reasons\":{\"text\":0,\"not_white\":0,"
                      "\"extra_objects\":0,\"cropped\":0,\"duplicates\":0},\"errors\":{\"damaged\":1}}\n");
     free(manifest);

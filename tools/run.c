@@ -7,7 +7,6 @@
 #include "run/prometheus.h"
 #include "sheet.h"
 #include "sources/remote.h"
-
 #include "tools.h"
 
 #include <errno.h>
@@ -349,10 +348,11 @@ static void print_summary(const struct run *run)
 static int exit_code_of(const struct run *run)
 {
     const struct results_counts *counts = counts_of(run);
-    if (counts->sources) {
+    uint64_t broken = counts->sources + (run->shards ? shards_broken(run->shards) : 0); /* started again, it is still so */
+    if (broken) {
         fputs("bgdet: ", stderr);
-        print_count(counts->sources, "shard", "shards");
-        fprintf(stderr, " could not be read, or not to the end, the first: %s\n", run->broken);
+        print_count(broken, "shard", "shards");
+        fprintf(stderr, " could not be read, or not to the end%s%s\n", *run->broken ? ", the first: " : "", run->broken);
         return counts->unfetched ? EXIT_RETRY : EXIT_INPUT;
     }
     return run->settings->fail_on_defective && counts->verdicts[BGD_DEFECTIVE] ? EXIT_FOUND : EXIT_DONE;

@@ -356,7 +356,8 @@ static int give_row(struct flow *flow, const struct slot *slot, const struct flo
     char hash[HASH_TEXT] = "", detail[sizeof slot->err.text] = "";
     bool named = slot->path && strcmp(slot->path, slot->id) != 0; /* by a manifest: the id does not say which file it was */
     if (slot->err.code)
-        snprintf(detail, sizeof detail, "%.500s%s%.500s", named ? slot->path : "", named ? ": " : "", slot->err.text);
+        snprintf(detail, sizeof detail, "%.*s%s%.*s", named ? 400 : 0, named ? slot->path : "", named ? ": " : "",
+                 named ? 600 : (int)sizeof detail - 1, slot->err.text);
     if (slot->hashed)
         hash_print(slot->digest, hash);
     const struct flow_row row = {

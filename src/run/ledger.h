@@ -19,7 +19,7 @@
  *              threads that use this ledger meanwhile. A network file system is not for it (SQLite's own rule for WAL): give
  *              each machine its own.
  *   Threads    All functions but open and close may be called from any thread. Not across fork.
- *   Size       72 bytes a card in the database (measured) and 22 more a region; a file's name takes its length and some 45.
+ *   Size       Some 70 bytes a card in the database and 22 more a region; a file's name takes its length and some 45.
  *   Trust      Rows are checked as they are read, but a hash is XXH3-128, which is not cryptographic: who can forge a picture
  *              with the hash of another (a seller who knows how, say) gets the other's row. Where that matters, use no ledger.
  */
@@ -51,7 +51,7 @@ int ledger_open(const char *path, const char *settings, struct ledger **ledger, 
 int ledger_close(struct ledger *ledger, struct bgd_err *err);
 
 /* 1: `entry` is what is known of the picture; 0: nothing is; negative: an error, and `entry` means nothing. BGD_DAMAGED: its
- * row is not what a ledger writes; the line names file and hash. Keeping it again mends that. */
+ * row is not what a ledger writes; the line names file and hash. It does not stick as a failure does. */
 int ledger_find(struct ledger *ledger, const uint8_t hash[HASH_BYTES], struct ledger_entry *entry, struct bgd_err *err);
 
 /* Keeps the entry, in the place of the one that is there. Regions after n_regions are not kept. Keep no failure that is not the

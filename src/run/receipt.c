@@ -39,6 +39,7 @@ static bool put_counts(cJSON *object, const char *name, const uint64_t *counts, 
 bool receipt_put(cJSON *object, const struct results_counts *counts)
 {
     return cJSON_AddNumberToObject(object, "rows", (double)counts->rows) &&
+           cJSON_AddNumberToObject(object, "broken", (double)counts->sources) &&
            put_counts(object, "verdicts", counts->verdicts, 0, BGD_VERDICTS, verdict_name, true) &&
            put_counts(object, "reasons", counts->reasons, 0, BGD_REASONS, reason_name, true) &&
            put_counts(object, "errors", counts->codes, 1, BGD_CODES, code_name, false);
@@ -72,6 +73,7 @@ bool receipt_add(const cJSON *object, struct results_counts *counts)
     uint64_t before[BGD_CODES];
     memcpy(before, counts->codes, sizeof before);
     if (!add_count(cJSON_GetObjectItemCaseSensitive(object, "rows"), &counts->rows) ||
+        !add_count(cJSON_GetObjectItemCaseSensitive(object, "broken"), &counts->sources) ||
         !add_counts(object, "verdicts", counts->verdicts, 0, BGD_VERDICTS, verdict_name) ||
         !add_counts(object, "reasons", counts->reasons, 0, BGD_REASONS, reason_name) ||
         !add_counts(object, "errors", counts->codes, 1, BGD_CODES, code_name))

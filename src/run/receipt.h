@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-/* Adds "rows", "verdicts", "reasons" and "errors" to the object. False without memory. */
+/* Adds "rows", "broken" (results_counts.sources), "verdicts", "reasons" and "errors" to the object. False without memory. */
 bool receipt_put(cJSON *object, const struct results_counts *counts);
 
 /* Adds what receipt_put has written to `counts`. False if a member is missing, no count, or unknown. */

@@ -25,7 +25,7 @@ struct shards {
     struct results *results; /* of the shard that is being written; NULL: none */
     uint64_t shard;
     struct results_counts counts;
-    uint64_t published, undone, there;
+    uint64_t published, undone, there, broken;
 
     pthread_mutex_t lock; /* guards the queue: the catalogue's thread fills it, the sink's empties it */
     uint64_t *queue;      /* wanted shards whose rows have not begun, a ring in ascending order */
@@ -243,20 +243,26 @@ uint64_t shards_there(const struct shards *shards)
     return shards->there;
 }
 
+uint64_t shards_broken(const struct shards *shards)
+{
+    return shards->broken;
+}
+
 /* ---------------------------------------------------------------- which shards */
 
-/* Does the shard, which is done, have rows that are to be tried again? */
-static bool has_failed(const struct shards *shards, uint64_t shard)
+/* Is the shard done, and not to be tried again? Then `counts` are its rows'. One whose receipt is none is not. */
+static bool is_done(const struct shards *shards, uint64_t shard, struct results_counts *counts)
 {
     char path[SHARDS_PATH_MAX];
-    struct results_counts counts = {0};
     struct bgd_err ignored;
+    if (shards->emptied || access(shards_rows_path(path, shards->options.folder, shard), F_OK))
+        return false;
     cJSON *receipt = receipt_read(shards_receipt_path(path, shards->options.folder, shard), &ignored);
-    bool failed = !receipt || !receipt_add(receipt, &counts);
+    bool done = receipt && receipt_add(receipt, counts);
     for (int i = 1; i < BGD_CODES; i++)
-        failed = failed || (counts.codes[i] && shards->options.retry >> i & 1);
+        done = done && !(counts->codes[i] && shards->options.retry >> i & 1);
     cJSON_Delete(receipt);
-    return failed;
+    return done;
 }
 
 /* Takes the rows of a shard away before its receipt is another's (what is there must match, or not be there), and the manifest,
@@ -294,17 +300,17 @@ static bool push(struct shards *shards, uint64_t shard)
 bool shards_wanted(void *user, uint64_t shard)
 {
     struct shards *shards = user;
+    struct results_counts counts = {0};
     struct bgd_err err = {0};
     char path[SHARDS_PATH_MAX];
     if (shard % shards->options.parts != shards->options.part)
         return false;
-    bool receipt = access(shards_receipt_path(path, shards->options.folder, shard), F_OK) == 0;
-    bool rows = !shards->emptied && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0;
-    if (rows && receipt && !(shards->options.retry && has_failed(shards, shard))) {
+    if (is_done(shards, shard, &counts)) {
         shards->there++;
+        shards->broken += counts.sources;
         return false;
     }
-    if (rows && !shards->options.look)
+    if (!shards->options.look && access(shards_rows_path(path, shards->options.folder, shard), F_OK) == 0)
         withdraw(shards, path, &err);
     pthread_mutex_lock(&shards->lock);
     if (!err.code && !push(shards, shard))

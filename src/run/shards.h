@@ -6,7 +6,8 @@
  *   run.json              what the run is: sources, pipeline, settings, version; who comes later must be the same
  *   shard-00000012.jsonl  the rows of shard 12 (results.h)
  *   shard-00000012.json   its receipt: {"shard", "rows", "hash" (XXH3-128) of that file, counts as in the manifest}
- *   manifest.json         once all shards are there: {"run": what run.json says, "shards", "rows", "verdicts": {name: rows},
+ *   manifest.json         once all shards are there: {"run": what run.json says, "shards", "rows", "broken": rows that stand
+ *                         for a shard whose source could not be read (on), "verdicts": {name: rows},
  *                         "reasons": {name: rows for which it holds}, "errors": {code: rows}}
  *
  * Each appears by one rename when the disk has it (output.h), a receipt before its rows: a shard whose rows are there is done, and
@@ -55,8 +56,9 @@ int shards_finish(struct shards *shards, uint64_t n, struct bgd_err *err);
 const struct results_counts *shards_counts(const struct shards *shards);
 uint64_t shards_published(const struct shards *shards);
 
-/* Shards of this part that were done before. Not while a run goes. */
+/* Shards of this part that were done before, and of these the sources that could not be read (on). Not while a run goes. */
 uint64_t shards_there(const struct shards *shards);
+uint64_t shards_broken(const struct shards *shards);
 
 /* ---------------------------------------------------------------- what a folder holds */
 
