@@ -1,6 +1,7 @@
 #include "rows.h"
 
 #include "../err.h"
+#include "../run/shards_path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,12 +27,8 @@ struct rows {
 
 static int is_shard(const struct dirent *entry)
 {
-    static const char head[] = "shard-", tail[] = ".jsonl";
-    if (strncmp(entry->d_name, head, strlen(head)) != 0)
-        return 0;
-    const char *number = entry->d_name + strlen(head);
-    size_t digits = strspn(number, "0123456789");
-    return digits > 0 && strcmp(number + digits, tail) == 0;
+    uint64_t number;
+    return shards_name_is(entry->d_name, ".jsonl", &number);
 }
 
 /* By number: all have as many digits, or more if they do not fit. */
