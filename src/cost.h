@@ -54,7 +54,9 @@ struct op_cost {
 int cost_ops(const struct bgd_model *model, struct op_cost *costs, struct bgd_err *err);
 
 struct step_cost {
-    uint32_t n_ops, last_op; /* that it computes */
+    uint32_t n_ops;   /* that it computes; 0 of a number that no op has */
+    uint32_t last_op; /* of them */
+    uint32_t main_op; /* the one with the most multiply-accumulates; the first, if none has any */
     uint64_t macs;
     struct traffic traffic;
 };
