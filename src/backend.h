@@ -75,7 +75,8 @@ struct backend {
     /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
     int (*fetch)(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err);
 
-    /* Measured now, on the calling thread: of a CPU what one thread can do, of a GPU the whole device. Takes about a second. */
+    /* Measured now, on the calling thread: of a CPU what one thread can do, of a GPU the whole device. Takes about a second; no exec
+     * of the device may be prepared meanwhile. Seconds are the device's own: of a CPU, those for which the thread has a core. */
     int (*ceilings)(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err);
 
     /*

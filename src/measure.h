@@ -6,13 +6,13 @@
 
 #define MEASURE_COPY_BYTES (256u << 20) /* of a copy that is to pass all caches by: the largest have 60 MB a core or GPU */
 
-/* Seconds of a clock that only goes forward. */
+/* Seconds for which the calling thread has had a core: what other work takes from it on a busy machine does not count. */
 double measure_now(void);
 
 /* Does some work `times` times in a row, and says how long the row took. */
 typedef int measure_row(void *user, uint32_t times, double *seconds, struct bgd_err *err);
 
-/* The seconds that the work takes once: of the fastest of five rows, each long enough (20 ms) for clock and start not to show. */
+/* The seconds that the work takes once: of the fastest of ten rows, each long enough (20 ms) for clock and start not to show. */
 int measure_fastest(measure_row *row, void *user, double *seconds, struct bgd_err *err);
 
 /* The same of a memcpy by the calling thread, as bytes per second, read and written added up. BGD_MEMORY. */
