@@ -189,10 +189,9 @@ static bool join_in_passing(struct fusion *f, uint32_t i)
 }
 
 /* x + f(x) is one more function of x, computed where x is. */
-static bool same_origin(const struct fusion *f, uint32_t x, uint32_t y)
+static bool same_sources(const struct fusion *f, uint32_t x, uint32_t y)
 {
-    return f->makers[x] == f->makers[y] &&
-           memcmp(set_of(&f->sources, x), set_of(&f->sources, y), f->sources.words * sizeof *f->sources.bits) == 0;
+    return memcmp(set_of(&f->sources, x), set_of(&f->sources, y), f->sources.words * sizeof *f->sources.bits) == 0;
 }
 
 static void fuse_op(struct fusion *f, uint32_t i)
@@ -208,7 +207,7 @@ static void fuse_op(struct fusion *f, uint32_t i)
         set_add_all(&f->sources, sources, x);
         maker = maker == NONE || f->makers[x] == NONE ? NONE : f->makers[x] > maker ? f->makers[x] : maker;
     }
-    if (way == WINDOWS || way == RESIZES || (way == JOINS && !same_origin(f, op->inputs[0], op->inputs[1])))
+    if (way == WINDOWS || way == RESIZES || (way == JOINS && !same_sources(f, op->inputs[0], op->inputs[1])))
         maker = NONE;
     f->makers[value] = maker;
     if (way != WINDOWS && way != REDUCES && !is_output(f->model, value))

@@ -241,6 +241,11 @@ Test(cost, a_pool_is_done_as_its_input_is_computed)
     x = graph_upsample(g, "up", conv1(g, "a", x), 2, false);
     FUSED(g, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x), 2 * SIZE, 0, SIZE + C);
 
+    g = begin(&x); /* nor what a mean of it must be known for */
+    x = conv1(g, "a", x);
+    x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x));
+    FUSED(g, graph_max_pool(g, "pool", x, two), 2 * SIZE + C, 0, 0, SIZE + C + SIZE / 4);
+
     g = begin(&x); /* that of two values side by side is two */
     x = two_and_their_concat(g, x);
     FUSED(g, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x), SIZE, SIZE + 2 * C, 0, 0);
