@@ -109,9 +109,10 @@ struct fusion {
     const struct bgd_model *model;
     struct uses uses;
     struct sets sources; /* per value: the written values that it is made of; of one that may be written, itself */
-    uint32_t *makers; /* per value: the op while whose value is computed it can be, too (the last, if they are several side by
-                            side); NONE if there is none */
-    bool *read;       /* per value: from memory, by something */
+    uint32_t
+        *makers; /* per value: the op of rule 1 in passing of which it can be computed; of several side by side the last; or
+                         NONE */
+    bool *read;  /* per value: from memory, by something */
     struct op_cost *costs;
 };
 
@@ -153,14 +154,16 @@ static void stands(struct fusion *f, uint32_t value, uint32_t maker)
     f->makers[value] = maker;
 }
 
-/* The last of the values that a value is made of: when it can be computed. */
-static uint32_t ready(const struct fusion *f, uint32_t value)
+/* True if all that `other` is made of is there before the first of what `one` is made of. */
+static bool comes_later(const struct fusion *f, uint32_t one, uint32_t other)
 {
-    uint32_t last = 0;
-    for (uint32_t v = 0; v <= value; v++)
-        if (set_has(set_of(&f->sources, value), v))
-            last = v;
-    return last;
+    const uint64_t *sources = set_of(&f->sources, one), *earlier = set_of(&f->sources, other);
+    uint32_t first = 0, last = f->model->header->n_values - 1;
+    while (!set_has(sources, first))
+        first++;
+    while (!set_has(earlier, last))
+        last--;
+    return first > last;
 }
 
 /* Rule 3: of an add or mul, the other input, if the join is done while the one is computed; else NONE. */
@@ -171,7 +174,7 @@ static uint32_t find_other(const struct fusion *f, const struct bgd_format_op *o
         uint32_t other = op->inputs[1 - i];
         *one = op->inputs[i];
         if (f->makers[*one] != NONE && f->uses.readers[*one] == 1 && value_size(f->model, *one) == size &&
-            ready(f, *one) > ready(f, other))
+            comes_later(f, *one, other))
             return other;
     }
     return NONE;

@@ -4,7 +4,7 @@
 
 #include "backend.h"
 
-#define MEASURE_COPY_BYTES (256u << 20) /* of a copy that is to pass all caches by: the largest have 60 MB a core or GPU */
+#define MEASURE_COPY_BYTES (256u << 20) /* of a copy that no cache holds: the largest have some 100 MB */
 
 /* Seconds for which the calling thread has had a core: what other work takes from it on a busy machine does not count. */
 double measure_now(void);

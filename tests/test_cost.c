@@ -190,6 +190,14 @@ Test(cost, a_concat_is_its_inputs)
     uint32_t b = net_conv(g, "b", x, C / 2, graph_window(1, 1, 0), 1, 2);
     a = graph_op_n(g, BGD_OP_CONCAT, "ab", (uint32_t[]){a, b}, 2);
     FUSED(g, graph_op(g, BGD_OP_ADD, "sum", a, x), SIZE, SIZE + SIZE + SIZE, 0, 0);
+
+    g = begin(&x); /* unless it comes after the first of them */
+    a = net_conv(g, "a", x, C / 2, graph_window(1, 1, 0), 1, 1);
+    uint32_t c = conv1(g, "c", x);
+    b = net_conv(g, "b", x, C / 2, graph_window(1, 1, 0), 1, 2);
+    graph_output(g, c);
+    a = graph_op_n(g, BGD_OP_CONCAT, "ab", (uint32_t[]){a, b}, 2);
+    FUSED(g, conv1(g, "d", graph_op(g, BGD_OP_ADD, "sum", a, c)), SIZE + SIZE / 2, 2 * SIZE, SIZE + SIZE / 2, 0, 0, 3 * SIZE);
 }
 
 Test(cost, an_enlarged_value_is_read_at_its_own_size)
