@@ -28,6 +28,19 @@ struct backend_mask {
     float threshold; /* as in struct feed_mask */
 };
 
+/* What a device can do at the most, as measured on it. */
+struct backend_ceilings {
+    double copy;            /* bytes per second, read and written added up, of a copy that no cache holds */
+    double macs;            /* multiply-accumulates per second, of a large matrix product in the device's precision */
+    uint32_t element_bytes; /* of a value's element in that precision: 4 or 2 */
+};
+
+/* Which step of a backend's list computes an op, and how long it takes. */
+struct backend_op_time {
+    uint32_t step;  /* from 0 on, in the order of the run; ops that one step computes together have the same number */
+    double seconds; /* of the whole step, for all pictures of the run: the median of the repeats; the same in all of its ops */
+};
+
 struct backend {
     const char *name; /* "ref", "onednn", "cuda" */
     uint32_t lanes;   /* execs side by side that help at the most: more would take memory, and no less time */
@@ -60,6 +73,18 @@ struct backend {
 
     /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
     int (*fetch)(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err);
+
+    /* Measured now, on the calling thread: of a CPU what one thread can do, of a GPU the whole device. Takes about a second. */
+    int (*ceilings)(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err);
+
+    /*
+     * Runs n pictures as `run` does, `repeats` times (1 or more; and once more before, untimed), but step by step and timed.
+     * times[i] is op i's. What is computed between ops counts with the op that it is done for: an input's change of layout, or its
+     * copy, with the op that reads it; an output's unpacking with the op that computes it (an output that is an input: with none).
+     * An op that takes no step, since the ops before it leave its value in place (concat), has the number of the latest of those.
+     * Outputs are as after `run`.
+     */
+    int (*profile)(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err);
 };
 
 extern const struct backend backend_ref;    /* plain loops in f32, sums in double: what "correct" means */

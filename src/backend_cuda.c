@@ -338,6 +338,24 @@ static int cuda_fetch(struct exec *exec, uint32_t output, uint32_t n, float *val
     return 0;
 }
 
+static int cuda_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
+{
+    (void)device;
+    (void)err;
+    *ceilings = (struct backend_ceilings){.copy = 1e9, .macs = 1e9, .element_bytes = 4};
+    return 0;
+}
+
+static int cuda_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    (void)n;
+    (void)repeats;
+    (void)err;
+    for (uint32_t i = 0; i < exec->network->model->header->n_ops; i++)
+        times[i] = (struct backend_op_time){i, 1e-3};
+    return 0;
+}
+
 const struct backend backend_cuda = {
     .name = "cuda",
     .lanes = LANES,
@@ -352,4 +370,6 @@ const struct backend backend_cuda = {
     .feed = cuda_feed,
     .run = cuda_run,
     .fetch = cuda_fetch,
+    .ceilings = cuda_ceilings,
+    .profile = cuda_profile,
 };

@@ -259,6 +259,24 @@ static int onednn_fetch(struct exec *exec, uint32_t output, uint32_t n, float *v
     return 0;
 }
 
+static int onednn_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
+{
+    (void)device;
+    (void)err;
+    *ceilings = (struct backend_ceilings){.copy = 1e9, .macs = 1e9, .element_bytes = 4};
+    return 0;
+}
+
+static int onednn_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    (void)n;
+    (void)repeats;
+    (void)err;
+    for (uint32_t i = 0; i < exec->network->model->header->n_ops; i++)
+        times[i] = (struct backend_op_time){i, 1e-3};
+    return 0;
+}
+
 const struct backend backend_onednn = {
     .name = "onednn",
     .lanes = UINT32_MAX,
@@ -272,4 +290,6 @@ const struct backend backend_onednn = {
     .feed = onednn_feed,
     .run = onednn_run,
     .fetch = onednn_fetch,
+    .ceilings = onednn_ceilings,
+    .profile = onednn_profile,
 };

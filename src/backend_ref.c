@@ -482,6 +482,24 @@ static int ref_fetch(struct exec *exec, uint32_t output, uint32_t n, float *valu
     return 0;
 }
 
+static int ref_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
+{
+    (void)device;
+    (void)err;
+    *ceilings = (struct backend_ceilings){.copy = 1e9, .macs = 1e9, .element_bytes = 4};
+    return 0;
+}
+
+static int ref_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    (void)n;
+    (void)repeats;
+    (void)err;
+    for (uint32_t i = 0; i < exec->model->header->n_ops; i++)
+        times[i] = (struct backend_op_time){i, 1e-3};
+    return 0;
+}
+
 const struct backend backend_ref = {
     .name = "ref",
     .lanes = UINT32_MAX,
@@ -495,4 +513,6 @@ const struct backend backend_ref = {
     .feed = ref_feed,
     .run = ref_run,
     .fetch = ref_fetch,
+    .ceilings = ref_ceilings,
+    .profile = ref_profile,
 };
