@@ -35,9 +35,10 @@ struct backend_ceilings {
     uint32_t element_bytes; /* of a value's element in that precision: 4 or 2 */
 };
 
-/* Which step of a backend's list computes an op, and how long it takes. */
+/* Which step of a run computes an op, and how long it takes. Steps are numbered from 0 on without gaps, in the order of the run;
+ * ops that one step computes together have its number. */
 struct backend_op_time {
-    uint32_t step;  /* from 0 on, in the order of the run; ops that one step computes together have the same number */
+    uint32_t step;
     double seconds; /* of the whole step, for all pictures of the run: the median of the repeats; the same in all of its ops */
 };
 
@@ -79,11 +80,12 @@ struct backend {
     /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
     int (*fetch)(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err);
 
-    /* Measured now, on the calling thread: of a CPU what one thread can do, of a GPU the whole device. Takes about a second. */
+    /* Measured now, on the calling thread: of a CPU what one thread can do, of a GPU the whole device. Takes about a second; no exec
+     * of the device may be prepared meanwhile. Seconds are the device's own: of a CPU, those for which the thread has a core. */
     int (*ceilings)(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err);
 
     /*
-     * Runs n pictures as `run` does, `repeats` times (1 or more; and once more before, untimed), but step by step and timed.
+     * Runs n pictures as `run` does, but step by step and timed, `repeats` times (1 or more).
      * times[i] is op i's. What is computed between ops counts with the op that it is done for: an input's change of layout, or its
      * copy, with the op that reads it; an output's unpacking with the op that computes it (an output that is an input: with none).
      * An op that takes no step, since the ops before it leave its value in place (concat), has the number of the latest of those.

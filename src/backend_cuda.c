@@ -11,10 +11,12 @@
  */
 #include "backend.h"
 #include "bytes.h"
+#include "cuda_ceilings.h"
 #include "cuda_error.h"
 #include "cuda_feed.h"
 #include "cuda_network.h"
 #include "err.h"
+#include "measure.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -348,22 +350,58 @@ static int cuda_fetch(struct exec *exec, uint32_t output, uint32_t n, float *val
     return 0;
 }
 
+/* ---------------------------------------------------------------- measuring */
+
 static int cuda_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
 {
-    (void)device;
-    (void)err;
-    *ceilings = (struct backend_ceilings){.copy = 1e9, .macs = 1e9, .element_bytes = 4};
-    return 0;
+    return cuda_ceilings_measure(device->type, device->cudnn, ceilings, err);
+}
+
+/* A pass, step by step, with an event before each step and behind the last. The captured pass goes before it, so that the device
+ * is busy while the host puts the steps into the stream: what is measured between events is then the device's time alone. */
+static int time_pass(struct exec *exec, uint32_t n, cudaEvent_t *events, uint32_t repeat, struct measure_steps *times,
+                     struct bgd_err *err)
+{
+    const struct cuda_network *net = exec->network;
+    if (cuda_run(exec, n, err))
+        return err->code;
+    cudaError_t error = cudaEventRecord(events[0], exec->stream);
+    for (uint32_t i = 0; i < net->n_steps && !error; i++) {
+        if (cuda_step_run(net, &net->steps[i], exec->device->cudnn, exec->arena, exec->outputs, exec->stream, err))
+            return err->code;
+        error = cudaEventRecord(events[i + 1], exec->stream);
+    }
+    if (!error)
+        error = cudaStreamSynchronize(exec->stream);
+    for (uint32_t i = 0; i < net->n_steps && !error; i++) {
+        float milliseconds = 0;
+        error = cudaEventElapsedTime(&milliseconds, events[i], events[i + 1]);
+        if (net->steps[i].leader != NONE)
+            measure_steps_add(times, net->steps[i].leader, repeat, (double)milliseconds / 1000);
+    }
+    return cuda_check(error, "timing a pass", err);
 }
 
 static int cuda_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
 {
-    (void)n;
-    (void)repeats;
-    (void)err;
-    for (uint32_t i = 0; i < exec->network->model->header->n_ops; i++)
-        times[i] = (struct backend_op_time){i, 1e-3};
-    return 0;
+    const struct cuda_network *net = exec->network;
+    struct measure_steps steps;
+    cudaEvent_t *events = calloc((size_t)net->n_steps + 1, sizeof *events);
+    int code = measure_steps_open(&steps, net->model, net->leaders, repeats, err);
+    if (!code && !events)
+        code = err_set(err, BGD_MEMORY, "out of memory");
+    for (uint32_t i = 0; i <= net->n_steps && !code; i++)
+        code = cuda_check(cudaEventCreateWithFlags(&events[i], cudaEventDefault), "timing a pass", err);
+    for (uint32_t i = 0; i < repeats && !code; i++)
+        code = time_pass(exec, n, events, i, &steps, err);
+    if (!code)
+        measure_steps_times(&steps, times);
+    for (uint32_t i = 0; events && i <= net->n_steps; i++)
+        if (events[i])
+            cudaEventDestroy(events[i]);
+    free(events);
+    measure_steps_close(&steps);
+    return code;
 }
 
 const struct backend backend_cuda = {

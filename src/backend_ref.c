@@ -4,6 +4,7 @@
  */
 #include "backend.h"
 #include "err.h"
+#include "measure.h"
 #include "plan.h"
 
 #include <assert.h>
@@ -461,22 +462,27 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
     assert(false && "an op of the list without a loop here");
 }
 
+/* Op i on n pictures. */
+static void run_pictures(const struct exec *exec, uint32_t i, uint32_t n)
+{
+    const struct bgd_model *model = exec->model;
+    const struct bgd_format_op *op = &model->ops[i];
+    uint32_t value = model_op_value(model, i);
+    struct shape out = model_shape(model, value);
+    for (uint32_t k = 0; k < n; k++) {
+        const float *x[8];
+        for (uint32_t a = 0; a < op->n_inputs; a++)
+            x[a] = value_of(exec, op->inputs[a]) + k * shape_size(model_shape(model, op->inputs[a]));
+        run_op(exec, op, x, model_shape(model, op->inputs[0]), out, value_of(exec, value) + k * shape_size(out));
+    }
+}
+
 static int ref_run(struct exec *exec, uint32_t n, struct bgd_err *err)
 {
     (void)err;
     assert(n <= exec->plan.batch);
-    const struct bgd_model *model = exec->model;
-    for (uint32_t i = 0; i < model->header->n_ops; i++) {
-        const struct bgd_format_op *op = &model->ops[i];
-        uint32_t value = model_op_value(model, i);
-        struct shape out = model_shape(model, value);
-        for (uint32_t k = 0; k < n; k++) {
-            const float *x[8];
-            for (uint32_t a = 0; a < op->n_inputs; a++)
-                x[a] = value_of(exec, op->inputs[a]) + k * shape_size(model_shape(model, op->inputs[a]));
-            run_op(exec, op, x, model_shape(model, op->inputs[0]), out, value_of(exec, value) + k * shape_size(out));
-        }
-    }
+    for (uint32_t i = 0; i < exec->model->header->n_ops; i++)
+        run_pictures(exec, i, n);
     return 0;
 }
 
@@ -488,22 +494,52 @@ static int ref_fetch(struct exec *exec, uint32_t output, uint32_t n, float *valu
     return 0;
 }
 
+enum { PRODUCT_SIDE = 256 }; /* of square matrices, as a dense layer on so many pictures */
+
+static int product_row(void *user, uint32_t times, double *seconds, struct bgd_err *err)
+{
+    static const struct shape line = {PRODUCT_SIDE, 1, 1};
+    float *x = user, *weight = x + PRODUCT_SIDE * PRODUCT_SIDE, *bias = weight + PRODUCT_SIDE * PRODUCT_SIDE,
+          *y = bias + PRODUCT_SIDE;
+    (void)err;
+    double start = measure_now();
+    for (uint32_t i = 0; i < times; i++)
+        for (uint32_t k = 0; k < PRODUCT_SIDE; k++)
+            dense(line, line, x + k * PRODUCT_SIDE, weight, bias, y + k * PRODUCT_SIDE);
+    *seconds = measure_now() - start;
+    return 0;
+}
+
 static int ref_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
 {
     (void)device;
-    (void)err;
-    *ceilings = (struct backend_ceilings){.copy = 1e9, .macs = 1e9, .element_bytes = 4};
-    return 0;
+    const size_t size = PRODUCT_SIDE * PRODUCT_SIDE;
+    double seconds;
+    float *matrices = calloc(3 * size + PRODUCT_SIDE, sizeof *matrices);
+    if (!matrices)
+        return err_set(err, BGD_MEMORY, "out of memory for a matrix product");
+    int code = measure_fastest(product_row, matrices, &seconds, err);
+    free(matrices);
+    *ceilings = (struct backend_ceilings){.element_bytes = sizeof(float)};
+    if (!code)
+        ceilings->macs = (double)size * PRODUCT_SIDE / seconds;
+    return code ? code : measure_copy(&ceilings->copy, err);
 }
 
 static int ref_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
 {
-    (void)n;
-    (void)repeats;
-    (void)err;
-    for (uint32_t i = 0; i < exec->model->header->n_ops; i++)
-        times[i] = (struct backend_op_time){i, 1e-3};
-    return 0;
+    struct measure_steps steps;
+    int code = measure_steps_open(&steps, exec->model, NULL, repeats, err);
+    for (uint32_t r = 0; r < repeats && !code; r++)
+        for (uint32_t i = 0; i < exec->model->header->n_ops; i++) {
+            double start = measure_now();
+            run_pictures(exec, i, n);
+            measure_steps_add(&steps, i, r, measure_now() - start);
+        }
+    if (!code)
+        measure_steps_times(&steps, times);
+    measure_steps_close(&steps);
+    return code;
 }
 
 const struct backend backend_ref = {

@@ -1,8 +1,6 @@
 /*
- * What a network costs at the least: multiply-accumulates, and elements moved between memory and whatever computes, counted
- * from its graph alone.
- *
- * Three ways to count what is moved, from the most to the least:
+ * What a network costs: multiply-accumulates, and elements moved between memory and whatever computes, counted from its graph
+ * alone. There are three ways to count what is moved:
  *
  *   unfused   Every op reads each of its inputs and writes its value.
  *
@@ -10,21 +8,20 @@
  *             has left, and writes those of its own that another step reads, or that are outputs. A concat that has a step
  *             together with one that computes an input of it moves nothing: its value is its inputs, side by side.
  *
- *   fused     What an ideal device moves that keeps nothing on chip but one op and what can be done in passing:
- *             1. An op over windows (conv, dense, attention, softmax, lrn, quantile_mask, high_pass) reads its inputs and writes
- *                its value.
- *             2. Activations, denoise, add, mul, upsample and concat move nothing of their own: who reads such a value reads,
- *                each once, the written values that it is made of, at their own size.
- *             3. Except that an add or mul of two values of the same shape, the later of which (or, of two pictures, the one with
- *                all the channels and pixels) is read by nothing else and is made element by element of what one op computes, is
- *                done when that one is written: it reads the other value, and the sum or product is written instead.
- *             4. A pool or mean of what one op computes, or several side by side, is done when that is written, and reads
- *                nothing; so the mean of squeeze-and-excite, and a pool behind a convolution. Else it is as in 1.
- *             5. A value is written if something reads it by these rules, or if it is an output. An output that is no op's of 1
- *                is read, if at all, as it stands; writing it reads what it is made of, unless one op computes that, or several
- *                side by side.
- *             So squeeze-and-excite writes the depthwise convolution's value once, and its projection reads it once; no
- *             intermediate of a residual block but its convolutions' values is written; and recomputing a window's overlap is free.
+ *   fused     What is left if a device keeps nothing on chip from one convolution to the next, but does whatever it can in passing.
+ *             (One that fuses whole blocks moves less.) Per op:
+ *             1. conv, dense, attention, softmax, lrn, quantile_mask and high_pass read their inputs and write their value.
+ *             2. Activations, denoise, concat, upsample, add and mul move nothing of their own. What reads such a value reads, each
+ *                once, the written values that it is made of, at their own size.
+ *             3. Except that an add or mul is done in passing, as one of its inputs is computed: one of the result's size that
+ *                nothing else reads, is made element by element of what an op of 1 computes (or several, of its parts), and
+ *                comes after all that the other input is made of. Then the other is read, and the result is written instead.
+ *             4. A pool or mean is likewise done in passing, and reads nothing, if its input is made so, whoever else reads it;
+ *                else it is as in 1.
+ *             5. A value is written if something reads it by these rules, or if it is an output. An output that is an op's of 2 is
+ *                made in passing, too, if it can be; else what it is made of is read. What reads it, reads it as it stands.
+ *             So squeeze-and-excite writes its wide value once, and the projection reads it once; behind a convolution only a
+ *             pool's value is written; of a residual block, its convolutions'. What is done in passing counts with the op of 1.
  *
  * Every weight and bias is read once for a whole batch, however it is counted. Elements are counted, not bytes: what a device pads
  * is not, nor what it keeps in another precision than the rest.
@@ -54,7 +51,9 @@ struct op_cost {
 int cost_ops(const struct bgd_model *model, struct op_cost *costs, struct bgd_err *err);
 
 struct step_cost {
-    uint32_t n_ops, last_op; /* that it computes */
+    uint32_t n_ops;   /* that it computes; 0 of a number that no op has */
+    uint32_t last_op; /* of them */
+    uint32_t main_op; /* the one with the most multiply-accumulates; the first, if none has any */
     uint64_t macs;
     struct traffic traffic;
 };

@@ -58,6 +58,7 @@ struct cuda_step {
     uint32_t squeezed; /* of an excite */
     uint32_t nu, nv;   /* of a high-pass */
     uint32_t at;       /* of a copy; of an output, which one it is */
+    uint32_t leader;   /* the op that it was built for; NONE of an output that is an input */
 };
 
 /* What execs side by side share: everything but the arena. */
@@ -68,6 +69,7 @@ struct cuda_network {
     uint32_t users; /* execs */
     struct cuda_step *steps;
     uint32_t n_steps, steps_room;
+    uint32_t *leaders; /* per op: the one for which the steps were built that compute it */
     struct span *blocks;
     uint32_t n_blocks, blocks_room;
     struct cuda_operand inputs[BGD_FORMAT_INPUTS_MAX];

@@ -248,6 +248,51 @@ Test(cuda, heads_are_f32)
     check_steps(g, conv3(g, "a", unary(g, BGD_OP_SOFTMAX, "softmax", x), 8), "softmax conv output");
 }
 
+/* ---------------------------------------------------------------- which step an op is in */
+
+static void check_step_numbers(struct graph *g, uint32_t output, const uint32_t *expected)
+{
+    struct device *device = open_device(BGD_PRECISION_F16);
+    graph_output(g, output);
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    struct exec *exec = prepare(device, &net, 2, NULL);
+    struct backend_op_time times[16];
+    struct bgd_err err = {0};
+    must(backend_cuda.profile(exec, 2, 1, times, &err), &err);
+    for (uint32_t i = 0; i < net.model->header->n_ops; i++)
+        cr_expect_eq(times[i].step, expected[i], "%s is in step %u, expected %u",
+                     net.model->values[model_op_value(net.model, i)].name, times[i].step, expected[i]);
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    net_close(&net);
+}
+
+Test(cuda, ops_of_one_step_have_its_number)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x); /* silu, mean; squeeze to gate are one step; mul */
+    x = squeeze_excite(g, unary(g, BGD_OP_SILU, "silu", conv3(g, "a", x, 16)));
+    check_step_numbers(g, x, (const uint32_t[]){0, 0, 1, 2, 2, 2, 2, 3});
+
+    g = begin(16, &x); /* a residual and what follows it, past an op that is not part of it */
+    uint32_t a = conv3(g, "a", x, 16), b = conv3(g, "bb", x, 16);
+    graph_output(g, graph_max_pool(g, "pool", x, graph_window(3, 1, 1)));
+    check_step_numbers(g, unary(g, BGD_OP_RELU, "relu", graph_op(g, BGD_OP_ADD, "sum", b, a)),
+                       (const uint32_t[]){0, 1, 2, 1, 1});
+}
+
+Test(cuda, a_concat_in_place_has_the_number_of_its_last_input)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    uint32_t a = conv3(g, "a", x, 8), b = conv3(g, "b", x, 24);
+    check_step_numbers(g, conv3(g, "c", concat(g, "ab", b, a), 8), (const uint32_t[]){0, 1, 1, 2});
+
+    g = begin(16, &x); /* by copies it is a step */
+    a = conv3(g, "a", x, 8), b = conv3(g, "b", x, 3);
+    check_step_numbers(g, conv3(g, "c", concat(g, "ab", b, a), 8), (const uint32_t[]){0, 1, 2, 3});
+}
+
 /* ---------------------------------------------------------------- small networks */
 
 static uint32_t basic_block(struct graph *g, const char *names[4], uint32_t x, uint32_t out, uint32_t stride)
@@ -534,6 +579,76 @@ Test(cuda, every_call_may_fail)
     }
     cr_expect_eq(unseen, UNSEEN, "%lu failures had no error", unseen);
     free_pair(&pair);
+}
+
+/* A lane that is loaded, profiled and fetched from. */
+static int live_measured(const struct net *net, unsigned long *closing, struct bgd_err *err)
+{
+    struct device *device = NULL;
+    struct exec *exec = NULL;
+    struct backend_op_time *times = calloc(net->model->header->n_ops, sizeof *times);
+    float *input = net_input(net->model, 0, BATCH, 1),
+          *scores = malloc(BATCH * net_output_size(net->model, 0) * sizeof *scores);
+    int code = backend_cuda.open(BGD_PRECISION_F16, &device, err) ||
+                       backend_cuda.prepare(device, net->model, BATCH, NULL, &exec, err) ||
+                       backend_cuda.load(exec, 0, BATCH, input, err) || backend_cuda.profile(exec, BATCH, 2, times, err) ||
+                       backend_cuda.fetch(exec, 0, BATCH, scores, err)
+                   ? err->code
+                   : 0;
+    *closing = emulation_calls();
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    free(times);
+    free(input);
+    free(scores);
+    return code;
+}
+
+Test(cuda, every_call_of_a_profile_may_fail)
+{
+    uint32_t x;
+    struct graph *g = begin(3, &x);
+    graph_output(g, net_dense(g, "dense", unary(g, BGD_OP_RELU, "relu", conv3(g, "a", x, 8)), 6, 1));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    unsigned long closing, start = emulation_calls(), unseen = 0;
+    struct bgd_err err = {0};
+    must(live_measured(&net, &closing, &err), &err);
+    unsigned long all = emulation_calls() - start;
+    cr_expect_gt(all, 50);
+    for (unsigned long n = 1; n <= all; n++) {
+        emulation_fail_at(n);
+        start = emulation_calls();
+        err = (struct bgd_err){0};
+        int code = live_measured(&net, &closing, &err);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", n, emulation_device_bytes());
+        cr_expect(code == 0 || (code == BGD_DEVICE && strlen(err.text) > 10), "call %lu: %d, \"%s\"", n, code, err.text);
+        unseen += code == 0 && n <= closing - start;
+    }
+    /* The end of the graph that the pass was made of, and those of four events: around three steps. */
+    cr_expect_eq(unseen, 1 + 4, "%lu failures had no error", unseen);
+    net_close(&net);
+}
+
+/* How often the device is asked depends on how fast it is: of so many calls each may fail, and all of them are made. */
+Test(cuda, ceilings_that_cannot_be_measured_are_an_error)
+{
+    static const unsigned long calls[] = {1, 2, 3, 4, 5, 7, 20};
+    struct device *device = open_device(BGD_PRECISION_BF16);
+    struct backend_ceilings ceilings;
+    struct bgd_err err = {0};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        emulation_fail_at(calls[i]);
+        cr_expect_eq(backend_cuda.ceilings(device, &ceilings, &err), BGD_DEVICE, "call %lu", calls[i]);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", calls[i], emulation_device_bytes());
+    }
+    emulation_fail_at(0);
+    emulation_fail_memory(100 << 20);
+    cr_expect_eq(backend_cuda.ceilings(device, &ceilings, &err), BGD_MEMORY, "%s", err.text);
+    emulation_fail_memory(0);
+    must(backend_cuda.ceilings(device, &ceilings, &err), &err);
+    cr_expect_eq(ceilings.element_bytes, 2);
+    cr_expect_eq(emulation_device_bytes(), 0);
+    backend_cuda.close(device);
 }
 
 /* From a call of that stage on, and for good. */

@@ -11,6 +11,7 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -311,7 +312,9 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
-    std::shared_ptr<struct capture> capture; /* in which it was recorded last */
+    bool timed;
+    std::shared_ptr<struct capture> capture = nullptr;   /* in which it was recorded last */
+    std::chrono::steady_clock::time_point recorded = {}; /* when; the epoch: never */
 };
 
 struct CUgraph_st {
@@ -433,11 +436,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int)
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *event = new CUevent_st;
+    *event = new CUevent_st{!(flags & cudaEventDisableTiming)};
     return cudaSuccess;
 }
 
@@ -452,6 +455,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     if (cudaError_t error = emulation_call())
         return error;
     event->capture = capture_of(stream);
+    event->recorded = std::chrono::steady_clock::now();
     return cudaSuccess;
 }
 
@@ -460,6 +464,19 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (cudaError_t error = emulation_call())
         return error;
     return event->capture ? result(cudaErrorCapturedEvent) : cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t first, cudaEvent_t last)
+{
+    if (cudaError_t error = emulation_call())
+        return error;
+    if (first->capture || last->capture)
+        return result(cudaErrorCapturedEvent);
+    const std::chrono::steady_clock::time_point never;
+    if (!first->timed || !last->timed || first->recorded == never || last->recorded == never)
+        return result(cudaErrorInvalidResourceHandle);
+    *milliseconds = std::chrono::duration<float, std::milli>(last->recorded - first->recorded).count();
+    return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
@@ -716,6 +733,7 @@ const struct {
      "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
