@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #define ROUNDS_PER_MEASUREMENT 20
-#define REPETITIONS_MAX 1000 /* rounds that turn out shorter than the warm-up's */
+#define ROUND_MOST 1.0 /* seconds: a signal waits for the round's end */
+#define REPETITIONS_MAX 4000
 #define WARM_UPS 4
 
 struct crew {
@@ -87,7 +88,7 @@ static void repeat(struct crew *crew, double seconds, struct bench_rate *rate)
 {
     double rates[REPETITIONS_MAX], all = 0;
     uint32_t n = 0;
-    uint64_t passes = warm_up(crew, seconds / ROUNDS_PER_MEASUREMENT);
+    uint64_t passes = warm_up(crew, fmin(seconds / ROUNDS_PER_MEASUREMENT, ROUND_MOST));
     while (goes_on(crew) && n < REPETITIONS_MAX && (n < CREW_REPETITIONS || all < seconds)) {
         double took = run_round(crew, passes);
         all += took;

@@ -24,7 +24,7 @@ struct crew_work {
 #define CREW_REPETITIONS 5 /* at the least */
 
 /*
- * Warms up with rounds that grow until one takes a twentieth of `seconds`; then repeats such rounds until `seconds` are over, at
+ * Warms up with rounds that grow until one takes a twentieth of `seconds`, or a second; then repeats such rounds until `seconds` are over, at
  * least CREW_REPETITIONS times. A signal (session_stopped) ends it after the round: *rate is then of no use. The first error of
  * a worker, or BGD_MEMORY.
  */
