@@ -38,6 +38,8 @@ void chart_number(char text[CHART_NUMBER], double value)
 
 double chart_round_up(double value)
 {
+    if (!(value > 0 && value < HUGE_VAL))
+        return 1;
     double power = pow(10, floor(log10(value)));
     static const double steps[] = {1, 2, 5};
     for (int i = 0; i < 3; i++)
@@ -70,7 +72,7 @@ static double bar_width(void)
 
 static double milliseconds(double rate)
 {
-    return 1000 / rate;
+    return rate > 0 ? 1000 / rate : 0;
 }
 
 static void put_bar(const struct chart *chart, double y, double scale, const struct bar *bar)
@@ -100,6 +102,7 @@ static double put_bars(const struct chart *chart, double y, const struct bar *ba
     double most = mark > 0 ? milliseconds(mark) : 0, left = chart->left + NAMES, bottom = y + (double)n * ROW + 4;
     for (size_t i = 0; i < n; i++)
         most = fmax(most, milliseconds(bars[i].rate.low > 0 ? bars[i].rate.low : bars[i].rate.median));
+    most = most > 0 ? most : 1;
     double scale = bar_width() / most, step = chart_round_up(most / TICKS);
     for (int i = 0; i <= TICKS && i * step <= most; i++) {
         double at = i * step;

@@ -16,7 +16,8 @@ struct chart {
 #define CHART_NUMBER 24
 void chart_number(char text[CHART_NUMBER], double value);
 
-/* The least of 1, 2, 5, 10, ... times a power of ten that is not below `value`. */
+/* The least of 1, 2, 5, 10, ... times a power of ten that is not below `value`; 1 if that is not above 0, or
+ * infinite. */
 double chart_round_up(double value);
 
 /* Log-log: a step's arithmetic a second over its arithmetic a byte, beneath the ceilings, its area the time that it takes. Returns the

@@ -5,7 +5,18 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEFT = 46, RIGHT = 10, TOP = 28, HEIGHT = 230, AXIS = 40, NAMED = 5, LINE = 16, NAME = 20 };
+enum {
+    LEFT = 46,
+    RIGHT = 10,
+    TOP = 28,
+    HEIGHT = 230,
+    AXIS = 40,
+    NAMED = 5,
+    LINE = 16,
+    NAME = 20,
+    DECADE_LEAST = -6,
+    DECADE_MOST = 18
+};
 
 #define RADIUS_MOST 16.0
 #define RADIUS_LEAST 1.5
@@ -43,6 +54,12 @@ static bool is_drawn(const struct roofline_step *step)
     return step->macs > 0 && step->bytes > 0 && step->seconds > 0;
 }
 
+/* Those that a device may come to; NAN is the least. */
+static int decade(double log)
+{
+    return (int)fmin(fmax(log, DECADE_LEAST), DECADE_MOST);
+}
+
 /* Whole decades that hold every step and the ridge. */
 static struct plane fit(const struct chart *chart, const struct roofline *roof)
 {
@@ -57,10 +74,10 @@ static struct plane fit(const struct chart *chart, const struct roofline *roof)
         y0 = fmin(y0, flops_of(step));
         most = fmax(most, flops_of(step));
     }
-    return (struct plane){.x0 = (int)floor(log10(x0 * 0.9)),
-                          .x1 = (int)ceil(log10(x1 * 1.1)),
-                          .y0 = (int)floor(log10(y0 * 0.9)),
-                          .y1 = (int)ceil(log10(most * 1.1)),
+    return (struct plane){.x0 = decade(floor(log10(x0 * 0.9))),
+                          .x1 = decade(ceil(log10(x1 * 1.1))),
+                          .y0 = decade(floor(log10(y0 * 0.9))),
+                          .y1 = decade(ceil(log10(most * 1.1))),
                           .left = chart->left + LEFT,
                           .top = chart->top + TOP,
                           .width = CHART_COLUMN - LEFT - RIGHT};
