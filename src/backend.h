@@ -42,6 +42,8 @@ struct backend_op_time {
     double seconds; /* of the whole step, for all pictures of the run: the median of the repeats; the same in all of its ops */
 };
 
+#define BACKEND_TEXT 320u
+
 struct backend {
     const char *name; /* "ref", "onednn", "cuda" */
     uint32_t lanes;   /* execs side by side that help at the most: more would take memory, and no less time */
@@ -50,6 +52,9 @@ struct backend {
     /* BGD_DEVICE when there is no such device, BGD_ARGUMENT when it does not compute in that precision. */
     int (*open)(enum bgd_precision precision, struct device **device, struct bgd_err *err);
     void (*close)(struct device *device);
+
+    /* What it is, with which library and in which precision, for people: "oneDNN 2.6.3, f32, AVX-512". */
+    void (*describe)(const struct device *device, char text[BACKEND_TEXT]);
 
     /* Memory from which feed takes pixels the fastest, valid until close; NULL where the heap is as good, or there is none. */
     void *(*memory)(struct device *device, size_t bytes);

@@ -130,6 +130,16 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
     return 0;
 }
 
+static void cuda_describe(const struct device *device, char text[BACKEND_TEXT])
+{
+    static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16"};
+    struct cudaDeviceProp properties;
+    bool known = cudaGetDeviceProperties(&properties, 0) == cudaSuccess;
+    (void)cudaGetLastError();
+    snprintf(text, BACKEND_TEXT, "%s, %s, %s", known ? properties.name : "a CUDA device", cudnn_version(device->cudnn),
+             types[device->type]);
+}
+
 static void *cuda_memory(struct device *device, size_t bytes)
 {
     struct memory *memory = calloc(1, sizeof *memory);
@@ -400,6 +410,7 @@ const struct backend backend_cuda = {
     .own_memory = true,
     .open = cuda_open,
     .close = cuda_close,
+    .describe = cuda_describe,
     .memory = cuda_memory,
     .prepare = cuda_prepare,
     .release = cuda_release,

@@ -22,6 +22,7 @@
 
 #include <assert.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,24 @@ static void onednn_close(struct device *device)
         return;
     dnnl_engine_destroy(device->engine);
     free(device);
+}
+
+/* dnnl_cpu_isa_t is a set of bits: an instruction set has those of the ones that it builds on. */
+static void onednn_describe(const struct device *device, char text[BACKEND_TEXT])
+{
+    (void)device;
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } sets[] = {{dnnl_cpu_isa_avx512_core_amx, "AVX-512 and AMX"}, {dnnl_cpu_isa_avx512_core, "AVX-512"},
+                {dnnl_cpu_isa_avx2, "AVX2"},                       {dnnl_cpu_isa_avx, "AVX"},
+                {dnnl_cpu_isa_sse41, "SSE4.1"},                    {dnnl_cpu_isa_all, "plain loops"}};
+    const dnnl_version_t *version = dnnl_version();
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    size_t i = 0;
+    while ((isa & sets[i].isa) != sets[i].isa)
+        i++;
+    snprintf(text, BACKEND_TEXT, "oneDNN %d.%d.%d, f32, %s", version->major, version->minor, version->patch, sets[i].name);
 }
 
 static void onednn_release(struct exec *exec)
@@ -333,6 +352,7 @@ const struct backend backend_onednn = {
     .lanes = UINT32_MAX,
     .open = onednn_open,
     .close = onednn_close,
+    .describe = onednn_describe,
     .memory = backend_no_memory,
     .prepare = onednn_prepare,
     .release = onednn_release,

@@ -47,6 +47,12 @@ static void ref_close(struct device *device)
     free(device);
 }
 
+static void ref_describe(const struct device *device, char text[BACKEND_TEXT])
+{
+    (void)device;
+    strcpy(text, "plain loops, f32");
+}
+
 static void ref_release(struct exec *exec)
 {
     if (!exec)
@@ -541,6 +547,7 @@ const struct backend backend_ref = {
     .lanes = UINT32_MAX,
     .open = ref_open,
     .close = ref_close,
+    .describe = ref_describe,
     .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,

@@ -1,6 +1,5 @@
 /* A pipeline made ready on a device: an exec per network and lane, and the way from scores to a result. */
-#include "backend.h"
-#include "engine_evidence.h"
+#include "engine.h"
 #include "err.h"
 #include "pipeline.h"
 
@@ -243,6 +242,17 @@ uint32_t bgd_engine_batch(const struct bgd_engine *engine)
 bool bgd_engine_halved(const struct bgd_engine *engine)
 {
     return engine->halved;
+}
+
+struct engine_lane engine_lane(struct bgd_engine *engine, uint32_t index)
+{
+    assert(index < engine->n_lanes);
+    struct lane *lane = &engine->lanes[index];
+    return (struct engine_lane){.backend = engine->backend,
+                                .device = engine->device,
+                                .segmenter = lane->segmenter,
+                                .classifier = lane->classifier,
+                                .evidence = engine->evidence ? &lane->evidence : NULL};
 }
 
 void *bgd_engine_memory(struct bgd_engine *engine, size_t bytes)
