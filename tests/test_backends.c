@@ -295,8 +295,9 @@ static void check_prepare_fails(const struct backend *backend, struct net net, u
     struct device *device;
     struct exec *exec = (void *)1;
     struct bgd_err err = {0};
-    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0);
-    cr_expect_eq(backend->prepare(device, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name, err.text);
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_expect_eq(backend->prepare(device, 0, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name,
+                 err.text);
     cr_expect_null(exec);
     cr_expect_gt(strlen(err.text), 10);
     backend->close(device);
@@ -330,12 +331,13 @@ Test(backends, the_device_is_found_by_its_name)
     const char *const names[][2] = {
         {NULL, BGDET_TEST_DEVICE}, {"auto", BGDET_TEST_DEVICE}, {"onednn", "onednn"}, {"ref", "ref"}};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(backend_open(names[i][0], BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s", err.text);
+        cr_assert_eq(backend_open(names[i][0], 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s",
+                     err.text);
         cr_expect_str_eq(backend->name, names[i][1]);
         backend->close(device);
     }
     device = NULL;
-    cr_expect_eq(backend_open("onednn ", BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+    cr_expect_eq(backend_open("onednn ", 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
     cr_expect_null(device);
 }
 
@@ -346,7 +348,7 @@ Test(backends, the_cpu_refuses_half_precision)
         const struct backend *backend;
         struct device *device = (void *)1;
         struct bgd_err err = {0}, passed_over;
-        cr_expect_eq(backend_open(names[i], BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+        cr_expect_eq(backend_open(names[i], 0, BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
         cr_expect_null(device);
         cr_expect(strstr(err.text, "f32"), "%s", err.text);
     }
