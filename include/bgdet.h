@@ -203,7 +203,7 @@ enum bgd_precision {
 
 struct bgd_engine_options {
     const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
-    uint64_t gpus;      /* of one kind, all of which work; then no CPU will do. 0: GPU 0, where CUDA is the device */
+    uint64_t gpus;      /* that share the work, all of one kind; no CPU stands in for them. 0: GPU 0, if the device is CUDA */
     enum bgd_precision precision;
     uint32_t batch;     /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
     uint32_t lanes;     /* calls that may run at the same time, at the most; 0: 1 */
