@@ -31,7 +31,7 @@ struct backend_mask {
 /* What a device can do at the most, as measured on it. */
 struct backend_ceilings {
     double copy;            /* bytes per second, read and written added up, of a copy that no cache holds */
-    double macs;            /* multiply-accumulates per second, of a large matrix product in the device's precision */
+    double macs;            /* multiply-accumulates per second, of a matrix product that suits the device, in its precision */
     uint32_t element_bytes; /* of a value's element in that precision: 4 or 2 */
 };
 
