@@ -46,7 +46,8 @@ static const struct option_entry own_options[] = {
     {0, "roofline", NULL, "also: each step of the networks against what the device's memory and arithmetic allow",
      OPTION_FLAG(struct settings, bench.roofline)},
     {0, "ceilings", "GB/s,TFLOP/s",
-     "with --roofline: what a device allows that is not here; nothing is timed. --precision says the bytes of an element",
+     "with --roofline: what a device allows that is not here; nothing is timed. --precision says the bytes of an element, "
+     "--batch (here 256 by default) how many pictures share the reading of a weight",
      OPTION_PARSED(set_ceilings, "GB/s,TFLOP/s: two numbers above 0")},
     {0, "json", "FILE", "also write every number to FILE", OPTION_FILE(struct settings, json)},
     {0, "svg", "FILE", "also draw a chart", OPTION_FILE(struct settings, svg)},
@@ -183,7 +184,8 @@ const struct command tool_bench = {
     .summary = "measure how fast this machine is, and where the time goes",
     .synopsis = {"[options] [CARD|FOLDER...]", "[options] --roofline MODEL.bgd..."},
     .text =
-        "Does each part of what is done to a card alone, over and over, and says how many images a second it makes: the median "
+        "Does each part of what is done to a card alone, over and over, and says how many images a second come of it: the "
+        "median "
         "of the repetitions, and the 10th and 90th percentile. read: files and their hashes, which come from the page cache, "
         "not "
         "from a disk; decode; feed: pictures to the networks' inputs, with their copy to a device that has memory of its own; "

@@ -44,7 +44,7 @@ struct bench_report {
     struct bench_rate whole; /* cards a second, end to end */
     double allowed;          /* bench_allowed of the stages */
 
-    /* With --sweep; else 0. */
+    /* With --sweep; else 0. A device that has no memory left has fewer points, or curves. */
     uint32_t n_by_batch, n_by_threads;
     struct bench_curve by_batch[BENCH_NETWORKS], by_threads[2];
 

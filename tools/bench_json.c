@@ -134,7 +134,7 @@ int bench_print_json(FILE *file, const struct bench_report *r, struct bgd_err *e
     add_head(root, r);
     if (r->n_stages)
         add_stages(root, r);
-    if (r->n_by_batch) {
+    if (r->n_by_threads) {
         cJSON *sweep = cJSON_AddObjectToObject(root, "sweep");
         add_curves(sweep, "batch", r->by_batch, r->n_by_batch);
         add_curves(sweep, "threads", r->by_threads, r->n_by_threads);

@@ -1,18 +1,16 @@
 #include "bench_stages.h"
 
 #include "bench_crew.h"
+#include "bench_rows.h"
 #include "engine.h"
 #include "err.h"
 #include "feed.h"
 #include "file.h"
-#include "run/results.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What a thread keeps from card to card. */
 struct worker {
@@ -38,7 +36,7 @@ struct bench_stages {
     uint32_t n_workers, n_lanes, batch;
     struct worker *workers;
     struct lane *lanes;
-    char folder[4096]; /* for rows; "": none yet */
+    const char *folder; /* for rows */
 };
 
 const char *bench_part_name(enum bench_part part)
@@ -98,10 +96,9 @@ static int write_rows(void *user, uint32_t worker, struct crew_round *round, str
 {
     const struct bench_stages *stages = user;
     struct results *results = NULL;
-    char path[sizeof stages->folder + 32];
-    snprintf(path, sizeof path, "%s/rows-%u.jsonl", stages->folder, worker);
-    const struct results_options options = {.path = path, .model_hash = bgd_pipeline_hash(stages->session->pipeline)};
-    if (results_open(&options, &results, err))
+    char name[32];
+    snprintf(name, sizeof name, "rows-%u.jsonl", worker);
+    if (bench_rows_open(stages->folder, name, stages->session, &results, err))
         return err->code;
     const struct bench_card *card;
     uint32_t index;
@@ -118,10 +115,7 @@ static int write_rows(void *user, uint32_t worker, struct crew_round *round, str
                                      .more = true};
         code = results_add(results, &row, err);
     }
-    char part[sizeof path + 8];
-    snprintf(part, sizeof part, "%s", results_place(results));
-    results_close(results);
-    unlink(part);
+    bench_rows_close(results);
     return code;
 }
 
@@ -234,19 +228,8 @@ static int run_once(struct bench_stages *stages, struct lane *lane, struct bgd_e
     return feed_classifier(stages, lane, err) || run_batches(stages, lane, classifier, 1, err) ? err->code : 0;
 }
 
-static int make_folder(struct bench_stages *stages, struct bgd_err *err)
-{
-    const char *place = getenv("TMPDIR");
-    char folder[sizeof stages->folder];
-    if (snprintf(folder, sizeof folder, "%s/bgdet-XXXXXX", place && *place ? place : "/tmp") >= (int)sizeof folder ||
-        !mkdtemp(folder))
-        return err_set(err, BGD_WRITE, "no folder for rows in %.3000s: %s", place && *place ? place : "/tmp", strerror(errno));
-    strcpy(stages->folder, folder);
-    return 0;
-}
-
 int bench_stages_open(struct session *session, const struct bench_cards *cards, const struct bgd_result *results,
-                      struct bench_stages **out, struct bgd_err *err)
+                      const char *folder, struct bench_stages **out, struct bgd_err *err)
 {
     *out = NULL;
     struct bench_stages *stages = calloc(1, sizeof *stages);
@@ -255,12 +238,13 @@ int bench_stages_open(struct session *session, const struct bench_cards *cards, 
     stages->session = session;
     stages->cards = cards;
     stages->results = results;
+    stages->folder = folder;
     stages->n_workers = session->settings.threads;
     stages->n_lanes = bgd_engine_lanes(session->engine);
     stages->batch = bgd_engine_batch(session->engine);
     stages->workers = calloc(stages->n_workers, sizeof *stages->workers);
     stages->lanes = calloc(stages->n_lanes, sizeof *stages->lanes);
-    int code = stages->workers && stages->lanes ? make_folder(stages, err) : err_set(err, BGD_MEMORY, "out of memory");
+    int code = stages->workers && stages->lanes ? 0 : err_set(err, BGD_MEMORY, "out of memory");
     for (uint32_t i = 0; i < stages->n_lanes && !code; i++)
         code = open_lane(stages, i, err) || run_once(stages, &stages->lanes[i], err) ? err->code : 0;
     if (code) {
@@ -294,8 +278,6 @@ void bench_stages_close(struct bench_stages *stages)
         free(stages->workers[i].file.data);
         bgd_image_free(&stages->workers[i].image);
     }
-    if (*stages->folder)
-        rmdir(stages->folder);
     free(stages->lanes);
     free(stages->workers);
     free(stages);

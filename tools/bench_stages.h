@@ -36,9 +36,9 @@ bool bench_part_on_device(enum bench_part part, const struct session *session);
 
 struct bench_stages;
 
-/* `results`: one per card, what a run has found. All is borrowed. BGD_MEMORY, BGD_WRITE, and what a device says. */
+/* `results`: one per card, what a run has found; `folder`: bench_rows.h's. All is borrowed. BGD_MEMORY, and what a device says. */
 int bench_stages_open(struct session *session, const struct bench_cards *cards, const struct bgd_result *results,
-                      struct bench_stages **stages, struct bgd_err *err);
+                      const char *folder, struct bench_stages **stages, struct bgd_err *err);
 void bench_stages_close(struct bench_stages *stages);
 
 /* As crew_measure. `threads`: of read, decode and write, at most the session's. */

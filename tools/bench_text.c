@@ -123,24 +123,34 @@ static void print_stages(FILE *file, const struct bench_report *r)
 
 /* ---------------------------------------------------------------- sweeps */
 
+static void print_point(FILE *file, const struct bench_curve *curve, uint32_t i)
+{
+    char numbers[3][24];
+    if (i >= curve->n) {
+        fprintf(file, "  %*s", NAME, "-");
+        return;
+    }
+    print_number(numbers[0], curve->points[i].rate.median);
+    print_number(numbers[1], curve->points[i].rate.low);
+    print_number(numbers[2], curve->points[i].rate.high);
+    fprintf(file, "  %9s %8s to %-7s", numbers[0], numbers[1], numbers[2]);
+}
+
 static void print_curves(FILE *file, const char *over, const struct bench_curve *curves, uint32_t n)
 {
+    const struct bench_curve *longest = &curves[0];
     if (n == 0)
         return;
     fprintf(file, "\n%-10s", over);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         fprintf(file, "  %*.*s", NAME, NAME, curves[i].name);
+        longest = curves[i].n > longest->n ? &curves[i] : longest;
+    }
     fprintf(file, "   (images/s, p10 to p90)\n");
-    for (uint32_t p = 0; p < curves[0].n; p++) {
-        fprintf(file, "%-10u", curves[0].points[p].at);
-        for (uint32_t i = 0; i < n; i++) {
-            const struct bench_rate *rate = &curves[i].points[p].rate;
-            char numbers[3][24];
-            print_number(numbers[0], rate->median);
-            print_number(numbers[1], rate->low);
-            print_number(numbers[2], rate->high);
-            fprintf(file, "  %9s %8s to %-7s", numbers[0], numbers[1], numbers[2]);
-        }
+    for (uint32_t p = 0; p < longest->n; p++) {
+        fprintf(file, "%-10u", longest->points[p].at);
+        for (uint32_t i = 0; i < n; i++)
+            print_point(file, &curves[i], p);
         putc('\n', file);
     }
 }

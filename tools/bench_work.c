@@ -1,6 +1,7 @@
 #include "bench_work.h"
 
 #include "bench_networks.h"
+#include "bench_rows.h"
 #include "bench_whole.h"
 #include "engine.h"
 #include "err.h"
@@ -20,6 +21,7 @@ struct bench {
     struct device *device;
     struct bench_cards cards;
     struct bgd_result *results; /* one per card */
+    char folder[BENCH_FOLDER];  /* for rows; "": none yet */
     struct bench_stages *stages;
     size_t n_models;
     struct bgd_model **models; /* the operands */
@@ -43,7 +45,8 @@ static int measure_part(struct bench *bench, enum bench_part part, uint32_t thre
 static int measure_whole(struct bench *bench, uint32_t threads, struct bench_rate *rate, struct bgd_err *err)
 {
     begin(bench, "end to end");
-    return bench_whole_measure(&bench->session, &bench->cards, threads, bench->settings->seconds, bench->results, rate, err);
+    return bench_whole_measure(&bench->session, &bench->cards, threads, bench->settings->seconds, bench->folder, bench->results,
+                               rate, err);
 }
 
 static int measure_stages(struct bench *bench, struct bgd_err *err)
@@ -52,11 +55,13 @@ static int measure_stages(struct bench *bench, struct bgd_err *err)
     bench->results = calloc(bench->cards.n, sizeof *bench->results);
     if (!bench->results)
         return err_set(err, BGD_MEMORY, "out of memory");
+    if (bench_rows_make_folder(bench->folder, err))
+        return err->code;
     if (measure_whole(bench, report->threads, &report->whole, err))
         return err->code;
     if (session_stopped())
         return 0;
-    if (bench_stages_open(&bench->session, &bench->cards, bench->results, &bench->stages, err))
+    if (bench_stages_open(&bench->session, &bench->cards, bench->results, bench->folder, &bench->stages, err))
         return err->code;
     for (enum bench_part part = 0; part < BENCH_PARTS && !session_stopped(); part++) {
         if (part == BENCH_SEGMENT && !bench->session.pipeline->segmenter)
@@ -86,19 +91,25 @@ static uint32_t count_points(uint32_t most)
     return n;
 }
 
+/* Up to the batch for which a device has memory beside the engine's own lanes. */
 static int sweep_batch(struct bench *bench, const struct bgd_model *model, struct bgd_err *err)
 {
-    struct bench_curve *curve = &bench->report.by_batch[bench->report.n_by_batch++];
+    struct bench_curve *curve = &bench->report.by_batch[bench->report.n_by_batch];
     char step[64];
     curve->name = model->meta.arch;
     for (uint32_t at = 1; at > 0 && !session_stopped(); at = next_point(at, bench->report.batch)) {
-        struct bench_point *point = &curve->points[curve->n++];
+        struct bench_point *point = &curve->points[curve->n];
         point->at = at;
         snprintf(step, sizeof step, "%.40s, batch %u", model->meta.arch, at);
         begin(bench, step);
-        if (bench_network_measure(&bench->session, model, at, bench->settings->seconds, &point->rate, err))
-            return err->code;
+        int code = bench_network_measure(&bench->session, model, at, bench->settings->seconds, &point->rate, err);
+        if (code == BGD_MEMORY && bench->report.own_memory)
+            break;
+        if (code)
+            return code;
+        curve->n++;
     }
+    bench->report.n_by_batch += curve->n > 0;
     return 0;
 }
 
@@ -347,6 +358,8 @@ void bench_close(struct bench *bench)
     if (bench->device)
         bench->backend->close(bench->device);
     bench_stages_close(bench->stages);
+    if (*bench->folder)
+        bench_rows_remove_folder(bench->folder);
     bench_cards_close(&bench->cards);
     free(bench->results);
     session_close(&bench->session);
