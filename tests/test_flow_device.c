@@ -75,7 +75,7 @@ int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t
         *image = (struct bgd_image){.rgb = malloc(share + 1), .capacity = share + 1};
         larger++;
     }
-    image->width = image->height = 1;
+    image->width = image->height = image->borrowed ? BGD_IMAGE_SIDE_MAX : 1; /* 805 MB, if they counted as the heap's */
     count();
     pthread_mutex_unlock(&lock);
     return 0;
