@@ -401,6 +401,7 @@ static int keep_row(struct ledger *ledger, sqlite3_stmt *statement, struct bgd_e
 /* Runs a statement that answers with a blob or NULL. 1: the blob is at `*blob` until sqlite3_reset; 0: NULL. */
 static int find_blob(const struct ledger *ledger, sqlite3_stmt *statement, struct bytes *blob, struct bgd_err *err)
 {
+    *blob = (struct bytes){0}; /* gcc 12 at -O3 does not see that what is not found is not read */
     if (sqlite3_step(statement) != SQLITE_ROW)
         return sqlite_failed(ledger, err);
     if (sqlite3_column_type(statement, 0) == SQLITE_NULL)
