@@ -1,6 +1,6 @@
 /*
  * The emulated CUDA runtime. What is put into a stream runs at once, in the caller; while a stream is captured it is kept, and
- * runs when the graph is launched. So nothing here finds a missing wait. What it does find, and a GPU does not: a barrier that
+ * runs when the graph is launched. With a clock (emulation_clock) nothing runs. So nothing here finds a missing wait. What it does find, and a GPU does not: a barrier that
  * only some threads of a block reach, memory that is read before it was written (it is NAN), and, under AddressSanitizer,
  * accesses outside of an allocation.
  */
@@ -10,7 +10,9 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <atomic>
+#include <errno.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 #include <vector>
 
@@ -227,6 +230,103 @@ void __syncthreads()
     switch_to(*fiber, block.scheduler);
 }
 
+/* ---------------------------------------------------------------- a clock */
+
+namespace
+{
+
+std::atomic<unsigned long> calls{0};
+
+int64_t clock_ns(clockid_t clock)
+{
+    timespec t;
+    clock_gettime(clock, &t);
+    return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
+}
+
+/* Of this thread's processor, and no less if others want it, too. */
+void spend(double us)
+{
+    int64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + int64_t(us * 1e3);
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end)
+        continue;
+}
+
+void sleep_until(int64_t ns)
+{
+    const timespec t = {ns / 1000000000, ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr) == EINTR)
+        continue;
+}
+
+/* What keeps the time, if the device has a clock. */
+class device_timer
+{
+  public:
+    device_timer()
+    {
+        const char *text = getenv("BGDET_EMULATED_CLOCK");
+        if (!text)
+            return;
+        if (!device_rates_read(text, &clock.rates)) {
+            fprintf(stderr, "emulation: BGDET_EMULATED_CLOCK is \"%s\", expected \"us/picture=N GB/s=N us/call=N\"\n", text);
+            exit(64);
+        }
+        fputs("emulation: a device with a clock, which computes nothing: the rows are meaningless\n", stderr);
+        reports = on = true;
+    }
+
+    ~device_timer()
+    {
+        if (reports)
+            fprintf(stderr, "emulation: the device computed for %.3f s and copied for %.3f s in and %.3f s out; %lu calls\n",
+                    double(clock.busy[DEVICE_COMPUTES]) * 1e-9, double(clock.busy[DEVICE_COPIES_IN]) * 1e-9,
+                    double(clock.busy[DEVICE_COPIES_OUT]) * 1e-9, calls.load());
+    }
+
+    void set(const device_rates *rates)
+    {
+        clock = {};
+        on = rates;
+        if (rates)
+            clock.rates = *rates;
+    }
+
+    const device_rates &rates() const
+    {
+        return clock.rates;
+    }
+
+    /* See device_clock.h. */
+    int64_t pass(int64_t ready, uint32_t pictures)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return device_clock_pass(&clock, clock_ns(CLOCK_MONOTONIC), ready, pictures);
+    }
+
+    int64_t copy(int64_t ready, cudaMemcpyKind kind, size_t bytes)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return device_clock_copy(&clock, clock_ns(CLOCK_MONOTONIC), ready, kind == cudaMemcpyHostToDevice, bytes);
+    }
+
+    bool on = false;
+
+  private:
+    bool reports = false;
+    std::mutex lock;
+    device_clock clock = {};
+};
+
+device_timer timer;
+
+} // namespace
+
+void emulation_clock(const struct device_rates *rates)
+{
+    timer.set(rates);
+}
+
 /* ---------------------------------------------------------------- failures, wanted ones */
 
 namespace
@@ -240,7 +340,7 @@ size_t from_environment(const char *name, size_t otherwise)
 
 std::atomic<int> devices{static_cast<int>(from_environment("BGDET_EMULATED_DEVICES", 1))};
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
-std::atomic<unsigned long> calls{0}, failing_call{0};
+std::atomic<unsigned long> failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
 
 thread_local cudaError_t last_error;
@@ -282,6 +382,8 @@ unsigned long emulation_calls(void)
 cudaError_t emulation_call(void)
 {
     unsigned long call = ++calls;
+    if (timer.on)
+        spend(timer.rates().call_us);
     if (first_sticky_call && call >= first_sticky_call)
         return result(cudaErrorIllegalAddress);
     return call == failing_call ? result(cudaErrorUnknown) : cudaSuccess;
@@ -292,14 +394,18 @@ cudaError_t emulation_call(void)
 namespace
 {
 
-using task_list = std::vector<std::function<void()>>;
+/* What a graph does when it is launched, and for how many pictures. */
+struct pass {
+    std::vector<std::function<void()>> tasks;
+    uint32_t pictures = 0;
+};
 
 /* Of a stream, and of those that have waited for an event of it. */
 struct capture {
     cudaStream_t origin;
     bool active = true;
     bool invalid = false; /* something was called that must not be meanwhile */
-    task_list tasks;
+    struct pass pass;
 };
 
 thread_local std::shared_ptr<capture> own_capture; /* the last that this thread began */
@@ -308,18 +414,20 @@ thread_local std::shared_ptr<capture> own_capture; /* the last that this thread 
 
 struct CUstream_st {
     std::shared_ptr<struct capture> capture;
+    int64_t until = 0; /* with a clock: when it will have done all */
 };
 
 struct CUevent_st {
     std::shared_ptr<struct capture> capture; /* in which it was recorded last */
+    int64_t at = 0;                          /* with a clock: when it comes */
 };
 
 struct CUgraph_st {
-    task_list tasks;
+    struct pass pass;
 };
 
 struct CUgraphExec_st {
-    task_list tasks;
+    struct pass pass;
 };
 
 namespace
@@ -330,12 +438,14 @@ std::shared_ptr<capture> capture_of(cudaStream_t stream)
     return stream && stream->capture && stream->capture->active ? stream->capture : nullptr;
 }
 
-void enqueue(cudaStream_t stream, std::function<void()> task)
+void enqueue(cudaStream_t stream, uint32_t pictures, std::function<void()> task)
 {
-    if (auto capture = capture_of(stream))
-        capture->tasks.push_back(std::move(task));
-    else
+    if (auto capture = capture_of(stream)) {
+        capture->pass.tasks.push_back(std::move(task));
+        capture->pass.pictures = std::max(capture->pass.pictures, pictures);
+    } else if (!timer.on) {
         task();
+    }
 }
 
 /* A call that must not be made while `capture` goes on. */
@@ -351,10 +461,15 @@ cudaError_t call_outside(const std::shared_ptr<capture> &capture)
 
 } // namespace
 
-void emulation_enqueue(cudaStream_t stream, void (*function)(void *copy), const void *argument, size_t bytes)
+int64_t emulation_busy_until(cudaStream_t stream)
+{
+    return stream->until;
+}
+
+void emulation_enqueue(cudaStream_t stream, uint32_t pictures, void (*function)(void *copy), const void *argument, size_t bytes)
 {
     const char *from = static_cast<const char *>(argument);
-    enqueue(stream, [function, copy = std::vector<char>(from, from + bytes)]() mutable { function(copy.data()); });
+    enqueue(stream, pictures, [function, copy = std::vector<char>(from, from + bytes)]() mutable { function(copy.data()); });
 }
 
 cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<void()> kernel)
@@ -366,7 +481,7 @@ cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<voi
     if (block_size == 0 || block_size > 1024 || threads.z > 64 || grid.x == 0 || grid.x > 0x7fffffff || grid.y == 0 ||
         grid.y > 65535 || grid.z == 0 || grid.z > 65535 || config.dynamicSmemBytes)
         return result(cudaErrorInvalidConfiguration);
-    enqueue(config.stream, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
+    enqueue(config.stream, 0, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
     return cudaSuccess;
 }
 
@@ -388,7 +503,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    return call_outside(capture_of(stream));
+    if (cudaError_t error = call_outside(capture_of(stream)))
+        return error;
+    if (stream)
+        sleep_until(stream->until);
+    return cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
@@ -402,6 +521,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         return result(cudaErrorStreamCaptureIsolation);
     if (event->capture)
         stream->capture = event->capture;
+    if (stream)
+        stream->until = std::max(stream->until, event->at);
     return cudaSuccess;
 }
 
@@ -429,7 +550,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
         return result(cudaErrorStreamCaptureUnmatched);
     if (capture->invalid)
         return result(cudaErrorStreamCaptureInvalidated);
-    *graph = new CUgraph_st{std::move(capture->tasks)};
+    *graph = new CUgraph_st{std::move(capture->pass)};
     return cudaSuccess;
 }
 
@@ -452,6 +573,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     if (cudaError_t error = emulation_call())
         return error;
     event->capture = capture_of(stream);
+    event->at = stream ? stream->until : 0;
     return cudaSuccess;
 }
 
@@ -459,14 +581,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    return event->capture ? result(cudaErrorCapturedEvent) : cudaSuccess;
+    if (event->capture)
+        return result(cudaErrorCapturedEvent);
+    sleep_until(event->at);
+    return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *exec = new CUgraphExec_st{graph->tasks};
+    *exec = new CUgraphExec_st{graph->pass};
     return cudaSuccess;
 }
 
@@ -474,8 +599,11 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    for (const auto &task : exec->tasks)
-        enqueue(stream, task);
+    if (timer.on && !capture_of(stream))
+        stream->until = timer.pass(stream->until, exec->pass.pictures);
+    else
+        for (const auto &task : exec->pass.tasks)
+            enqueue(stream, exec->pass.pictures, task);
     return cudaSuccess;
 }
 
@@ -506,7 +634,8 @@ class memory
         void *pointer;
         if ((limit && (size > limit || bytes > limit - size)) || posix_memalign(&pointer, 256, size))
             return nullptr;
-        memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
+        if (!timer.on)
+            memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
         blocks[pointer] = size;
         bytes += size;
         return pointer;
@@ -592,7 +721,10 @@ cudaError_t cudaFree(void *pointer)
 
 cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int)
 {
-    return allocate(pinned_memory, 0, pointer, size);
+    cudaError_t error = allocate(pinned_memory, 0, pointer, size);
+    if (!error && timer.on && size)
+        memset(*pointer, 0, size); /* what is fetched */
+    return error;
 }
 
 cudaError_t cudaFreeHost(void *pointer)
@@ -600,19 +732,25 @@ cudaError_t cudaFreeHost(void *pointer)
     return release(pinned_memory, pointer);
 }
 
-cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind)
+cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
     if (cudaError_t error = call_outside(own_capture))
         return error;
-    copy(to, from, size);
+    if (timer.on)
+        sleep_until(timer.copy(0, kind, size));
+    else
+        copy(to, from, size);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind, cudaStream_t stream)
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    enqueue(stream, [to, from, size] { copy(to, from, size); });
+    if (timer.on && !capture_of(stream))
+        stream->until = timer.copy(stream->until, kind, size);
+    else
+        enqueue(stream, 0, [to, from, size] { copy(to, from, size); });
     return cudaSuccess;
 }
 
@@ -620,7 +758,7 @@ cudaError_t cudaMemsetAsync(void *pointer, int value, size_t size, cudaStream_t 
 {
     if (cudaError_t error = emulation_call())
         return error;
-    enqueue(stream, [pointer, value, size] { memset(pointer, value, size); });
+    enqueue(stream, 0, [pointer, value, size] { memset(pointer, value, size); });
     return cudaSuccess;
 }
 
