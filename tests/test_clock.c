@@ -126,6 +126,16 @@ Test(clock, passes_of_two_streams_queue_behind_one_another)
     cr_expect_eq(computed, 0);
 }
 
+Test(clock, outside_of_a_pass_nothing_is_computed_either_nor_takes_time)
+{
+    set_rates(3.6e8, 55);
+    cudaStream_t stream = make_stream();
+    int computed = 0, *at = &computed;
+    emulation_enqueue(stream, 10, compute, &at, sizeof at);
+    cr_expect_eq(computed, 0);
+    cr_expect_eq(emulation_busy_until(stream), 0);
+}
+
 Test(clock, a_copy_of_another_stream_overlaps_a_pass_and_one_of_the_same_waits)
 {
     set_rates(3.6e8, 1e-3); /* 1 MB a second */
