@@ -39,11 +39,16 @@ static int reserve(struct components *components, uint32_t width, uint32_t heigh
 /* Turns the marks into bits. */
 static void pack(struct components *components, uint8_t *marks, uint32_t width, uint32_t height)
 {
-    uint64_t *row = components->bits;
-    memset(row, 0, (size_t)words_of(width) * height * sizeof *row);
-    for (uint32_t y = 0; y < height; y++, row += words_of(width))
-        for (uint32_t x = 0; x < width; x++)
-            row[x / 64] |= (uint64_t)(marks[(size_t)y * width + x] != 0) << x % 64;
+    uint64_t *word = components->bits;
+    for (uint32_t y = 0; y < height; y++)
+        for (uint32_t x = 0; x < width; word++) {
+            const uint8_t *mark = marks + (size_t)y * width + x;
+            uint32_t n = width - x < 64 ? width - x : 64;
+            *word = 0;
+            for (uint32_t i = n; i > 0; i--)
+                *word = *word << 1 | mark[i - 1];
+            x += n;
+        }
     memset(marks, 0, (size_t)width * height);
 }
 
