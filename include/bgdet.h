@@ -254,11 +254,11 @@ uint32_t bgd_engine_mask_height(const struct bgd_engine *engine);
  * them, before any threshold. BGD_ARGUMENT without a segmenter. From the lane's thread. */
 int bgd_engine_masks(struct bgd_engine *engine, uint32_t lane, uint32_t n, float *masks, struct bgd_err *err);
 
-/* Seconds that the calls of bgd_engine_score have spent on each network, its feed included; all lanes added up. May be
- * asked while they run. On CUDA, where work is only put in line, the wait for both networks counts as the classifier's; so does the search
- * for evidence everywhere. */
+/* Seconds that the calls of bgd_engine_score have spent on each network, its feed included, and on the search for evidence; all
+ * lanes added up. May be asked while they run. On CUDA, where work is only put in line, the wait for both networks counts as the
+ * classifier's. */
 struct bgd_engine_seconds {
-    double segment, classify;
+    double segment, classify, evidence;
 };
 struct bgd_engine_seconds bgd_engine_seconds(const struct bgd_engine *engine);
 

@@ -18,6 +18,7 @@ struct components {
     struct component *items; /* in the order of their first pixels, row by row */
     uint32_t n;
     uint32_t *pixels; /* y * width + x, component by component */
+    uint64_t *bits;   /* the marks that no component has yet: pixel x of a row is bit x % 64 of its word x / 64 */
     size_t capacity;  /* pixels of the largest plane so far */
 };
 

@@ -20,7 +20,7 @@ struct lane {
     const struct bgd_image **sights; /* (batch): where they are */
     struct feed_scratch scratch;     /* for shrinking to them */
     struct engine_evidence evidence;
-    atomic_uint_fast64_t segment_ns, classify_ns; /* the lane's thread adds, anybody reads */
+    atomic_uint_fast64_t segment_ns, classify_ns, evidence_ns; /* the lane's thread adds, anybody reads */
 };
 
 struct bgd_engine {
@@ -336,6 +336,14 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Counts the time since *at, which becomes now. */
+static void spend(atomic_uint_fast64_t *ns, double *at)
+{
+    double start = *at;
+    *at = now();
+    *ns += (uint64_t)((*at - start) * 1e9);
+}
+
 /* Leaves the masks in the lane's segmenter. */
 static int segment(const struct bgd_engine *engine, struct lane *lane, const struct bgd_image *const *images, uint32_t n,
                    struct bgd_err *err)
@@ -395,21 +403,21 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struc
     struct lane *lane = &engine->lanes[lane_index];
     if (n > engine->batch)
         return err_set(err, BGD_ARGUMENT, "%u pictures in one call, at most %u fit", n, engine->batch);
-    double start = now(), middle = start;
+    double at = now();
     if (lane->segmenter) {
         if (segment(engine, lane, images, n, err))
             return err->code;
-        middle = now();
-        lane->segment_ns += (uint64_t)((middle - start) * 1e9);
+        spend(&lane->segment_ns, &at);
     }
     if (classify(engine, lane, images, n, err))
         return err->code;
     for (uint32_t i = 0; i < n; i++)
         if (judge(engine, lane->scores + (size_t)i * engine->pipeline->classifier->meta.n_labels, &results[i], err))
             return err->code;
+    spend(&lane->classify_ns, &at);
     if (engine->evidence && engine_evidence_find(&lane->evidence, images, n, results, err))
         return err->code;
-    lane->classify_ns += (uint64_t)((now() - middle) * 1e9);
+    spend(&lane->evidence_ns, &at);
     return 0;
 }
 
@@ -427,6 +435,7 @@ struct bgd_engine_seconds bgd_engine_seconds(const struct bgd_engine *engine)
     for (uint32_t i = 0; i < engine->n_lanes; i++) {
         sum.segment += (double)engine->lanes[i].segment_ns * 1e-9;
         sum.classify += (double)engine->lanes[i].classify_ns * 1e-9;
+        sum.evidence += (double)engine->lanes[i].evidence_ns * 1e-9;
     }
     return sum;
 }

@@ -113,7 +113,7 @@ whole="\"classifier\": {\"model\": \"$model\"}"
 echo "{$(part photo '"soft"'), $whole}" >p.json
 echo "{$(part thumbnail 0.5), $whole}" >hard.json
 claim "a pipeline with a segmenter" 0 "$bgdet" score -p p.json -r "$cards"
-says err '24 cards in .* not-white \+ resnet18 on onednn.*, 0 errors' 'read [0-9.]+, decode [0-9.]+, segment [0-9.]+, classify [0-9.]+'
+says err '24 cards in .* not-white \+ resnet18 on onednn.*, 0 errors' 'read [0-9.]+, decode [0-9.]+, segment [0-9.]+, classify [0-9.]+, evidence [0-9.]+$'
 cp out soft.jsonl
 claim "threads and batch change nothing there" 0 "$bgdet" score -q -p p.json -r "$cards" --threads 8 --batch 7
 check "rows by a pipeline depend on threads or batch" cmp -s out soft.jsonl

@@ -101,6 +101,16 @@ claim "the same run again" 0 score -q --batch 1 --threads 1 -o lost.jsonl
 check "other rows, or half a file" cmp -s lost.jsonl cuda.jsonl
 check "lost.jsonl.part" test ! -e lost.jsonl.part
 
+export BGDET_EMULATED_CLOCK="us/picture=100 GB/s=55 us/call=5"
+claim "a device with a clock judges nothing" 0 score
+says err '^emulation: .*the rows are meaningless' '^6 cards in .* on cuda' '^emulation: the device computed for [0-9.]+ s .*; [0-9]+ calls'
+check "$(wc -l <out) rows of 6" test "$(grep -c '"status":"ok"' out)" -eq 6
+check "a network has run" test "$(grep -c '"score":0.000000' out)" -eq 6
+claim "it says so with -q, too" 0 score -q; says err 'meaningless'
+BGDET_EMULATED_CLOCK="52500 cards/s"
+claim "a clock that is none" 64 score; says err 'BGDET_EMULATED_CLOCK is "52500 cards/s", expected "us/picture='
+unset BGDET_EMULATED_CLOCK
+
 claim "a pipeline with a segmenter" 0 "$bgdet" score -q -p "$root/pipelines/default.json" --batch 1 --threads 1 "${cards[4]}"
 says out '"verdict":"defective"'
 

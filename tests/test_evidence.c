@@ -1,6 +1,7 @@
 /* Where on a card its defects are, judged on cards that are drawn; connected components against SciPy's. */
 #include "evidence.h"
 
+#include "random.h"
 #include "scratch.h"
 
 #include <math.h>
@@ -569,4 +570,68 @@ Test(components, reach_across_gaps_and_no_further)
         cr_expect_eq(components.n, reach < 4 ? 2 : 1, "reach %u", reach);
     }
     components_free(&components);
+}
+
+/* The definition, spelt out: the smaller of two labels, over and over, of any two marked pixels that are near each other. */
+static void label_marks(const uint8_t *marks, uint32_t width, uint32_t height, uint32_t reach, uint32_t *labels)
+{
+    bool changed = true;
+    for (uint32_t i = 0; i < width * height; i++)
+        labels[i] = i;
+    while (changed) {
+        changed = false;
+        for (uint32_t i = 0; i < width * height; i++)
+            for (uint32_t k = 0; k < width * height; k++) {
+                uint32_t dx = i % width > k % width ? i % width - k % width : k % width - i % width;
+                uint32_t dy = i / width > k / width ? i / width - k / width : k / width - i / width;
+                if (marks[i] && marks[k] && dx <= reach && dy <= reach && labels[k] < labels[i]) {
+                    labels[i] = labels[k];
+                    changed = true;
+                }
+            }
+    }
+}
+
+Test(components, are_what_hangs_together_in_planes_of_any_width)
+{
+    static const uint32_t widths[] = {1, 63, 64, 65, 130};
+    enum { TALL = 6, MOST = 130 * TALL };
+    struct components components = {0};
+    struct bgd_err err;
+    for (uint32_t i = 0; i < 5; i++)
+        for (uint32_t reach = 1; reach <= 5; reach += 2) {
+            uint8_t marks[MOST];
+            uint32_t labels[MOST], width = widths[i], n = 0;
+            for (uint32_t at = 0; at < width * TALL; at++)
+                n += marks[at] = random_bits(reach, at) % (3 * reach * reach) == 0;
+            label_marks(marks, width, TALL, reach, labels);
+            cr_assert_eq(components_find(&components, marks, width, TALL, reach, &err), 0);
+            for (uint32_t k = 0; k < components.n; k++) {
+                const struct component *c = &components.items[k];
+                n -= c->n;
+                for (uint32_t j = 0; j < c->n; j++)
+                    cr_assert_eq(labels[components.pixels[c->first + j]], labels[components.pixels[c->first]]);
+                cr_expect(k == 0 || components.pixels[c->first] > components.pixels[c[-1].first], "not row by row");
+                for (uint32_t j = 0; j < k; j++)
+                    cr_assert_neq(labels[components.pixels[c->first]], labels[components.pixels[components.items[j].first]]);
+            }
+            cr_expect_eq(n, 0, "pixels are left out, or twice there");
+        }
+    components_free(&components);
+}
+
+Test(components, erosion_leaves_what_is_marked_all_around_in_the_frame)
+{
+    static const uint8_t marks[5 * 6] = {1, 1, 1, 1, 1, 1, /**/ 1, 1, 1, 1,      1, 1, /**/ 1, 1, 1,
+                                         0, 1, 1, 1, 1, 1, 1,      1, 1, /**/ 1, 1, 1, 1,      1, 1};
+    static const uint8_t left[5 * 6] = {1, 1, 1, 1, 1, 1, /**/ 1, 1, 0, 0,      0, 1, /**/ 1, 1, 0,
+                                        0, 0, 1, 1, 1, 0, 0,      0, 1, /**/ 1, 1, 1, 1,      1, 1};
+    uint8_t out[5 * 6];
+    components_erode(marks, out, 6, 5);
+    cr_expect_arr_eq(out, left, sizeof left);
+    const uint8_t row[4] = {1, 1, 0, 1};
+    components_erode(row, out, 4, 1);
+    cr_expect_arr_eq(out, ((uint8_t[]){1, 0, 0, 0}), 4);
+    components_erode(row, out, 1, 4);
+    cr_expect_arr_eq(out, ((uint8_t[]){1, 0, 0, 0}), 4);
 }

@@ -35,6 +35,7 @@ static const struct prometheus_state everything = {
     .decode = {.seconds = 12.0000015, .images = 297},
     .segment = {.seconds = 100000.5, .images = 291},
     .classify = {.seconds = 3, .images = 291},
+    .evidence = {.seconds = 0.5, .images = 91},
     .queue = 64,
     .shards = 2,
     .start = 1767225600,
@@ -102,6 +103,8 @@ static const char golden[] =
     "bgdet_stage_duration_seconds_count{stage=\"segment\"} 291\n"
     "bgdet_stage_duration_seconds_sum{stage=\"classify\"} 3.000000\n"
     "bgdet_stage_duration_seconds_count{stage=\"classify\"} 291\n"
+    "bgdet_stage_duration_seconds_sum{stage=\"evidence\"} 0.500000\n"
+    "bgdet_stage_duration_seconds_count{stage=\"evidence\"} 91\n"
     "# HELP bgdet_queue_images Images that wait for their row.\n"
     "# TYPE bgdet_queue_images gauge\n"
     "bgdet_queue_images 64\n"

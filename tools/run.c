@@ -126,6 +126,7 @@ static void write_metrics(struct run *run, const struct flow_report *report, boo
                                            .decode = stage(report->decode, report->pictures),
                                            .segment = stage(engine.segment, engine.segment > 0 ? counts->scored : 0),
                                            .classify = stage(engine.classify, counts->scored),
+                                           .evidence = stage(engine.evidence, counts->scored),
                                            .queue = report->waiting,
                                            .shards = run->shards ? shards_published(run->shards) : 0,
                                            .start = run->start,
@@ -343,7 +344,7 @@ static void print_summary(const struct run *run)
             run->session.report.decode / n);
     if (bgd_engine_mask_width(run->session.engine))
         fprintf(stderr, "segment %.2f, ", engine.segment / n);
-    fprintf(stderr, "classify %.2f\n", engine.classify / n);
+    fprintf(stderr, "classify %.2f, evidence %.2f\n", engine.classify / n, engine.evidence / n);
 }
 
 /* Of a run that has come to its end. */

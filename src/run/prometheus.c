@@ -85,6 +85,7 @@ static void put_work(FILE *file, const struct prometheus_state *state)
     put_stage(file, "decode", &state->decode);
     put_stage(file, "segment", &state->segment);
     put_stage(file, "classify", &state->classify);
+    put_stage(file, "evidence", &state->evidence);
     put_number(file, "queue_images", "gauge", "Images that wait for their row.", state->queue);
     put_number(file, "shards_total", "counter", "Shards of the output that were published.", state->shards);
 }

@@ -6,8 +6,8 @@
  *   bgdet_image_reasons_total{reason}        counter  rows for which a reason holds: bgd_reason_name; one row may have several
  *   bgdet_ledger_hits_total                  counter  rows whose result was known of the same bytes (results.h)
  *   bgdet_read_bytes_total                   counter
- *   bgdet_stage_duration_seconds{stage}      summary  "read", "decode", "segment", "classify": its _sum, all threads added up,
- *                                                     and the _count of pictures
+ *   bgdet_stage_duration_seconds{stage}      summary  "read", "decode", "segment", "classify", "evidence": its _sum, all
+ *                                                     threads added up, and the _count of pictures
  *   bgdet_queue_images                       gauge    pictures that are named and have no row yet
  *   bgdet_shards_total                       counter  shards published
  *   bgdet_model_info{pipeline,hash,device,version}  1
@@ -37,7 +37,7 @@ struct prometheus_state {
     const char *pipeline, *hash, *device; /* bgd_pipeline_name, bgd_pipeline_hash, bgd_engine_device; borrowed */
     struct results_counts counts;
     uint64_t read_bytes;
-    struct prometheus_stage read, decode, segment, classify;
+    struct prometheus_stage read, decode, segment, classify, evidence;
     uint64_t queue;
     uint64_t shards;
     int64_t start, last_update; /* seconds since 1970 */

@@ -219,6 +219,6 @@ int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStrea
     if (error)
         return err_set(err, BGD_DEVICE, "a plan does not run: %s", cudaGetErrorString(error));
     struct run run = {plan->conv, x, w, residual, bias, y, workspace};
-    emulation_enqueue(stream, convolve, &run, sizeof run);
+    emulation_enqueue(stream, plan->conv.n, convolve, &run, sizeof run);
     return 0;
 }

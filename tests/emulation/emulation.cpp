@@ -1,8 +1,8 @@
 /*
  * The emulated CUDA runtime. What is put into a stream runs at once, in the caller; while a stream is captured it is kept, and
- * runs when the graph is launched. So nothing here finds a missing wait. What it does find, and a GPU does not: a barrier that
- * only some threads of a block reach, memory that is read before it was written (it is NAN), a copy in a batch whose source is
- * not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
+ * runs when the graph is launched. With a clock (emulation_clock) nothing runs. So nothing here finds a missing wait. What it does
+ * find, and a GPU does not: a barrier that only some threads of a block reach, memory that is read before it was written (it is
+ * NAN), a copy in a batch whose source is not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
  *
  * Of several devices each thread has one that is current. Streams, events, graphs and device memory are one device's, and are
  * used while that one is current, or it is an error, also where CUDA would allow it; but for freeing and destroying.
@@ -13,8 +13,10 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <errno.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 #include <vector>
 
@@ -231,6 +234,103 @@ void __syncthreads()
     switch_to(*fiber, block.scheduler);
 }
 
+/* ---------------------------------------------------------------- a clock */
+
+namespace
+{
+
+std::atomic<unsigned long> calls{0};
+
+int64_t clock_ns(clockid_t clock)
+{
+    timespec t;
+    clock_gettime(clock, &t);
+    return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
+}
+
+/* Of this thread's processor, and no less if others want it, too. */
+void spend(double us)
+{
+    int64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + int64_t(us * 1e3);
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end)
+        continue;
+}
+
+void sleep_until(int64_t ns)
+{
+    const timespec t = {ns / 1000000000, ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr) == EINTR)
+        continue;
+}
+
+/* What keeps the time, if the device has a clock. */
+class device_timer
+{
+  public:
+    device_timer()
+    {
+        const char *text = getenv("BGDET_EMULATED_CLOCK");
+        if (!text)
+            return;
+        if (!device_rates_read(text, &clock.rates)) {
+            fprintf(stderr, "emulation: BGDET_EMULATED_CLOCK is \"%s\", expected \"us/picture=N GB/s=N us/call=N\"\n", text);
+            exit(64);
+        }
+        fputs("emulation: a device with a clock, which computes nothing: the rows are meaningless\n", stderr);
+        reports = on = true;
+    }
+
+    ~device_timer()
+    {
+        if (reports)
+            fprintf(stderr, "emulation: the device computed for %.3f s and copied for %.3f s in and %.3f s out; %lu calls\n",
+                    double(clock.busy[DEVICE_COMPUTES]) * 1e-9, double(clock.busy[DEVICE_COPIES_IN]) * 1e-9,
+                    double(clock.busy[DEVICE_COPIES_OUT]) * 1e-9, calls.load());
+    }
+
+    void set(const device_rates *rates)
+    {
+        clock = {};
+        on = rates;
+        if (rates)
+            clock.rates = *rates;
+    }
+
+    const device_rates &rates() const
+    {
+        return clock.rates;
+    }
+
+    /* See device_clock.h. */
+    int64_t pass(int64_t ready, uint32_t pictures)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return device_clock_pass(&clock, clock_ns(CLOCK_MONOTONIC), ready, pictures);
+    }
+
+    int64_t copy(int64_t ready, cudaMemcpyKind kind, size_t bytes)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return device_clock_copy(&clock, clock_ns(CLOCK_MONOTONIC), ready, kind == cudaMemcpyHostToDevice, bytes);
+    }
+
+    bool on = false;
+
+  private:
+    bool reports = false;
+    std::mutex lock;
+    device_clock clock = {};
+};
+
+device_timer timer;
+
+} // namespace
+
+void emulation_clock(const struct device_rates *rates)
+{
+    timer.set(rates);
+}
+
 /* ---------------------------------------------------------------- failures, wanted ones */
 
 namespace
@@ -252,7 +352,7 @@ std::atomic<unsigned> flags[devices_most];
 thread_local int current; /* device */
 
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
-std::atomic<unsigned long> calls{0}, failing_call{0};
+std::atomic<unsigned long> failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
 
 thread_local cudaError_t last_error;
@@ -323,6 +423,8 @@ namespace
 cudaError_t call_anywhere()
 {
     unsigned long call = ++calls;
+    if (timer.on)
+        spend(timer.rates().call_us);
     if (first_sticky_call && call >= first_sticky_call)
         return result(cudaErrorIllegalAddress);
     return call == failing_call ? result(cudaErrorUnknown) : cudaSuccess;
@@ -341,14 +443,18 @@ cudaError_t emulation_call(void)
 namespace
 {
 
-using task_list = std::vector<std::function<void()>>;
+/* What a graph does when it is launched, and for how many pictures. */
+struct pass {
+    std::vector<std::function<void()>> tasks;
+    uint32_t pictures = 0;
+};
 
 /* Of a stream, and of those that have waited for an event of it. */
 struct capture {
     cudaStream_t origin;
     bool active = true;
     bool invalid = false; /* something was called that must not be meanwhile */
-    task_list tasks;
+    struct pass pass;
 };
 
 thread_local std::shared_ptr<capture> own_capture; /* the last that this thread began */
@@ -358,6 +464,7 @@ thread_local std::shared_ptr<capture> own_capture; /* the last that this thread 
 struct CUstream_st {
     int device;
     std::shared_ptr<struct capture> capture;
+    int64_t until = 0; /* with a clock: when it will have done all */
 };
 
 struct CUevent_st {
@@ -365,15 +472,16 @@ struct CUevent_st {
     bool timed;
     std::shared_ptr<struct capture> capture = nullptr;   /* in which it was recorded last */
     std::chrono::steady_clock::time_point recorded = {}; /* when; the epoch: never */
+    int64_t at = 0;                                      /* with a clock: when it comes */
 };
 
 struct CUgraph_st {
-    task_list tasks;
+    struct pass pass;
 };
 
 struct CUgraphExec_st {
     int device;
-    task_list tasks;
+    struct pass pass;
 };
 
 namespace
@@ -384,12 +492,14 @@ std::shared_ptr<capture> capture_of(cudaStream_t stream)
     return stream && stream->capture && stream->capture->active ? stream->capture : nullptr;
 }
 
-void enqueue(cudaStream_t stream, std::function<void()> task)
+void enqueue(cudaStream_t stream, uint32_t pictures, std::function<void()> task)
 {
-    if (auto capture = capture_of(stream))
-        capture->tasks.push_back(std::move(task));
-    else
+    if (auto capture = capture_of(stream)) {
+        capture->pass.tasks.push_back(std::move(task));
+        capture->pass.pictures = std::max(capture->pass.pictures, pictures);
+    } else if (!timer.on) {
         task();
+    }
 }
 
 /* Of something that must be the current device's. */
@@ -417,10 +527,15 @@ cudaError_t emulation_call_in(cudaStream_t stream)
     return call_on(stream ? stream->device : current);
 }
 
-void emulation_enqueue(cudaStream_t stream, void (*function)(void *copy), const void *argument, size_t bytes)
+int64_t emulation_busy_until(cudaStream_t stream)
+{
+    return stream->until;
+}
+
+void emulation_enqueue(cudaStream_t stream, uint32_t pictures, void (*function)(void *copy), const void *argument, size_t bytes)
 {
     const char *from = static_cast<const char *>(argument);
-    enqueue(stream, [function, copy = std::vector<char>(from, from + bytes)]() mutable { function(copy.data()); });
+    enqueue(stream, pictures, [function, copy = std::vector<char>(from, from + bytes)]() mutable { function(copy.data()); });
 }
 
 cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<void()> kernel)
@@ -433,7 +548,7 @@ cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<voi
         grid.y > 65535 || grid.z == 0 || grid.z > 65535 || config.dynamicSmemBytes)
         return result(cudaErrorInvalidConfiguration);
     launches[current]++;
-    enqueue(config.stream, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
+    enqueue(config.stream, 0, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
     return cudaSuccess;
 }
 
@@ -455,7 +570,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    return call_outside(capture_of(stream), emulation_call_in(stream));
+    if (cudaError_t error = call_outside(capture_of(stream), emulation_call_in(stream)))
+        return error;
+    if (stream)
+        sleep_until(stream->until);
+    return cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
@@ -469,6 +588,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         return result(cudaErrorStreamCaptureIsolation);
     if (event->capture)
         stream->capture = event->capture;
+    if (stream)
+        stream->until = std::max(stream->until, event->at);
     return cudaSuccess;
 }
 
@@ -496,7 +617,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
         return result(cudaErrorStreamCaptureUnmatched);
     if (capture->invalid)
         return result(cudaErrorStreamCaptureInvalidated);
-    *graph = new CUgraph_st{std::move(capture->tasks)};
+    *graph = new CUgraph_st{std::move(capture->pass)};
     return cudaSuccess;
 }
 
@@ -522,6 +643,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
         return result(cudaErrorInvalidResourceHandle);
     event->capture = capture_of(stream);
     event->recorded = std::chrono::steady_clock::now();
+    event->at = stream ? stream->until : 0;
     return cudaSuccess;
 }
 
@@ -529,7 +651,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (cudaError_t error = call_on(event->device))
         return error;
-    return event->capture ? result(cudaErrorCapturedEvent) : cudaSuccess;
+    if (event->capture)
+        return result(cudaErrorCapturedEvent);
+    sleep_until(event->at);
+    return cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t first, cudaEvent_t last)
@@ -549,7 +674,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *exec = new CUgraphExec_st{current, graph->tasks};
+    *exec = new CUgraphExec_st{current, graph->pass};
     return cudaSuccess;
 }
 
@@ -560,8 +685,11 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     if (exec->device != current)
         return result(cudaErrorInvalidResourceHandle);
     launches[current]++;
-    for (const auto &task : exec->tasks)
-        enqueue(stream, task);
+    if (timer.on && !capture_of(stream))
+        stream->until = timer.pass(stream->until, exec->pass.pictures);
+    else
+        for (const auto &task : exec->pass.tasks)
+            enqueue(stream, exec->pass.pictures, task);
     return cudaSuccess;
 }
 
@@ -594,7 +722,8 @@ class memory
         void *pointer;
         if ((limit && (size > limit || used > limit - size)) || posix_memalign(&pointer, 256, size))
             return nullptr;
-        memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
+        if (!timer.on)
+            memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
         blocks[static_cast<char *>(pointer)] = {owner, size};
         return pointer;
     }
@@ -741,7 +870,10 @@ cudaError_t cudaFree(void *pointer)
 
 cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int how)
 {
-    return allocate(pinned_memory, how & cudaHostAllocPortable ? -1 : current, 0, pointer, size);
+    cudaError_t error = allocate(pinned_memory, how & cudaHostAllocPortable ? -1 : current, 0, pointer, size);
+    if (!error && timer.on && size)
+        memset(*pointer, 0, size); /* what is fetched */
+    return error;
 }
 
 cudaError_t cudaFreeHost(void *pointer)
@@ -749,23 +881,29 @@ cudaError_t cudaFreeHost(void *pointer)
     return release(pinned_memory, pointer);
 }
 
-cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind)
+cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
     if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
     if (!in_reach(to) || !in_reach(from))
         return result(cudaErrorInvalidValue);
-    copy(to, from, size);
+    if (timer.on)
+        sleep_until(timer.copy(0, kind, size));
+    else
+        copy(to, from, size);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind, cudaStream_t stream)
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (!in_reach(to) || !in_reach(from))
         return result(cudaErrorInvalidValue);
-    enqueue(stream, [to, from, size] { copy(to, from, size); });
+    if (timer.on && !capture_of(stream))
+        stream->until = timer.copy(stream->until, kind, size);
+    else
+        enqueue(stream, 0, [to, from, size] { copy(to, from, size); });
     return cudaSuccess;
 }
 
@@ -776,8 +914,15 @@ cudaError_t cudaMemcpyBatchAsync(void *const *to, const void *const *from, const
         return error;
     if (!stream || !are_copies(to, from, sizes, n) || !are_attributes(attributes, firsts, n_attributes, n))
         return result(cudaErrorInvalidValue);
+    if (timer.on && !capture_of(stream)) {
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+            bytes += sizes[i];
+        stream->until = timer.copy(stream->until, cudaMemcpyHostToDevice, bytes);
+        return cudaSuccess;
+    }
     for (size_t i = 0; i < n; i++)
-        enqueue(stream, [to = to[i], from = from[i], size = sizes[i]] { copy(to, from, size); });
+        enqueue(stream, 0, [to = to[i], from = from[i], size = sizes[i]] { copy(to, from, size); });
     return cudaSuccess;
 }
 
@@ -787,7 +932,7 @@ cudaError_t cudaMemsetAsync(void *pointer, int value, size_t size, cudaStream_t 
         return error;
     if (!in_reach(pointer))
         return result(cudaErrorInvalidValue);
-    enqueue(stream, [pointer, value, size] { memset(pointer, value, size); });
+    enqueue(stream, 0, [pointer, value, size] { memset(pointer, value, size); });
     return cudaSuccess;
 }
 
