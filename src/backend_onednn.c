@@ -44,10 +44,10 @@ struct exec {
     struct feed_scratch scratch;
 };
 
-static int onednn_open(enum bgd_precision precision, struct device **device, struct bgd_err *err)
+static int onednn_open(uint64_t gpus, enum bgd_precision precision, struct device **device, struct bgd_err *err)
 {
     *device = NULL;
-    if (backend_only_f32("onednn", precision, err))
+    if (backend_check_cpu("onednn", gpus, precision, err))
         return err->code;
     *device = calloc(1, sizeof **device);
     if (!*device)
@@ -170,9 +170,10 @@ static int bind(struct exec *exec, struct bgd_err *err)
     return 0;
 }
 
-static int onednn_prepare(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
-                          struct exec **out, struct bgd_err *err)
+static int onednn_prepare(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch,
+                          struct exec *sibling, struct exec **out, struct bgd_err *err)
 {
+    (void)gpu;
     *out = NULL;
     struct exec *exec = calloc(1, sizeof *exec);
     if (!exec)
@@ -356,6 +357,7 @@ const struct backend backend_onednn = {
     .open = onednn_open,
     .close = onednn_close,
     .describe = onednn_describe,
+    .gpus = backend_no_gpus,
     .memory = backend_no_memory,
     .prepare = onednn_prepare,
     .release = onednn_release,

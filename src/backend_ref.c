@@ -33,10 +33,10 @@ struct exec {
     struct feed_scratch scratch;
 };
 
-static int ref_open(enum bgd_precision precision, struct device **device, struct bgd_err *err)
+static int ref_open(uint64_t gpus, enum bgd_precision precision, struct device **device, struct bgd_err *err)
 {
     *device = NULL;
-    if (backend_only_f32("ref", precision, err))
+    if (backend_check_cpu("ref", gpus, precision, err))
         return err->code;
     *device = calloc(1, sizeof **device);
     return *device ? 0 : err_set(err, BGD_MEMORY, "out of memory");
@@ -98,10 +98,10 @@ static size_t spectrum_size(const struct bgd_model *model)
     return most;
 }
 
-static int ref_prepare(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
+static int ref_prepare(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
                        struct exec **out, struct bgd_err *err)
 {
-    (void)device;
+    (void)device, (void)gpu;
     *out = NULL;
     struct exec *exec = calloc(1, sizeof *exec);
     if (!exec)
@@ -548,6 +548,7 @@ const struct backend backend_ref = {
     .open = ref_open,
     .close = ref_close,
     .describe = ref_describe,
+    .gpus = backend_no_gpus,
     .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,

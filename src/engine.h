@@ -9,6 +9,7 @@
 struct engine_lane {
     const struct backend *backend;
     struct device *device;
+    uint32_t gpu;                     /* of the device: as prepare takes it */
     struct exec *segmenter; /* NULL without one */
     struct exec *classifier;
     struct engine_evidence *evidence; /* NULL without options.evidence */

@@ -330,8 +330,8 @@ static uint32_t check_profile(const struct backend *backend, const struct net *n
     struct bgd_err err = {0};
     struct device *device;
     struct exec *exec;
-    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0);
-    cr_assert_eq(backend->prepare(device, net->model, N + 1, NULL, &exec, &err), 0, "%s", err.text);
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_assert_eq(backend->prepare(device, 0, net->model, N + 1, NULL, &exec, &err), 0, "%s", err.text);
     cr_assert_eq(backend->load(exec, 0, N, input, &err), 0);
     for (int pass = 0; pass < 3; pass++) {
         int code = pass == 1 ? backend->profile(exec, N, 3, times, &err) : backend->run(exec, N, &err);
@@ -377,7 +377,7 @@ Test(backends, every_device_has_ceilings)
         struct device *device;
         struct backend_ceilings ceilings;
         struct bgd_err err = {0};
-        if (backends[b]->open(BGD_PRECISION_AUTO, &device, &err))
+        if (backends[b]->open(0, BGD_PRECISION_AUTO, &device, &err))
             continue;
         cr_assert_eq(backends[b]->ceilings(device, &ceilings, &err), 0, "%s: %s", backends[b]->name, err.text);
         cr_expect(ceilings.copy > 1e6 && ceilings.copy < 1e15, "%s: %g bytes/s", backends[b]->name, ceilings.copy);
@@ -401,8 +401,9 @@ static void check_prepare_fails(const struct backend *backend, struct net net, u
     struct device *device;
     struct exec *exec = (void *)1;
     struct bgd_err err = {0};
-    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0);
-    cr_expect_eq(backend->prepare(device, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name, err.text);
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_expect_eq(backend->prepare(device, 0, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name,
+                 err.text);
     cr_expect_null(exec);
     cr_expect_gt(strlen(err.text), 10);
     backend->close(device);
@@ -436,12 +437,13 @@ Test(backends, the_device_is_found_by_its_name)
     const char *const names[][2] = {
         {NULL, BGDET_TEST_DEVICE}, {"auto", BGDET_TEST_DEVICE}, {"onednn", "onednn"}, {"ref", "ref"}};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(backend_open(names[i][0], BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s", err.text);
+        cr_assert_eq(backend_open(names[i][0], 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s",
+                     err.text);
         cr_expect_str_eq(backend->name, names[i][1]);
         backend->close(device);
     }
     device = NULL;
-    cr_expect_eq(backend_open("onednn ", BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+    cr_expect_eq(backend_open("onednn ", 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
     cr_expect_null(device);
 }
 
@@ -452,7 +454,7 @@ Test(backends, the_cpu_refuses_half_precision)
         const struct backend *backend;
         struct device *device = (void *)1;
         struct bgd_err err = {0}, passed_over;
-        cr_expect_eq(backend_open(names[i], BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+        cr_expect_eq(backend_open(names[i], 0, BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
         cr_expect_null(device);
         cr_expect(strstr(err.text, "f32"), "%s", err.text);
     }

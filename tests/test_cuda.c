@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <math.h>
+#include <pthread.h>
 
 enum { WIDTH = 24, HEIGHT = 32, PIXELS = WIDTH * HEIGHT };
 
@@ -43,7 +44,7 @@ static struct device *open_device(enum bgd_precision precision)
 {
     struct device *device;
     struct bgd_err err = {0};
-    cr_assert_eq(backend_cuda.open(precision, &device, &err), 0, "%s", err.text);
+    cr_assert_eq(backend_cuda.open(0, precision, &device, &err), 0, "%s", err.text);
     return device;
 }
 
@@ -51,7 +52,7 @@ static struct exec *prepare(struct device *device, const struct net *net, uint32
 {
     struct exec *exec;
     struct bgd_err err = {0};
-    cr_assert_eq(backend_cuda.prepare(device, net->model, batch, sibling, &exec, &err), 0, "%s", err.text);
+    cr_assert_eq(backend_cuda.prepare(device, 0, net->model, batch, sibling, &exec, &err), 0, "%s", err.text);
     return exec;
 }
 
@@ -457,10 +458,10 @@ static int open_pair(struct pair *pair, struct bgd_err *err)
 {
     const struct backend *cuda = &backend_cuda;
     small_pictures(BATCH, pair->images, pair->pictures);
-    return cuda->open(BGD_PRECISION_F16, &pair->device, err) ||
-                   cuda->prepare(pair->device, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
-                   cuda->prepare(pair->device, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
-                   cuda->prepare(pair->device, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)
+    return cuda->open(0, BGD_PRECISION_F16, &pair->device, err) ||
+                   cuda->prepare(pair->device, 0, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
+                   cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
+                   cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)
                ? err->code
                : 0;
 }
@@ -555,8 +556,9 @@ static int live(struct pair *pair, unsigned long *closing, struct bgd_err *err)
     return code;
 }
 
-/* What may fail unseen before that: memory, and in each prepare the end of the graph that its executable was made of. */
-enum { UNSEEN = 1 + 3 };
+/* What may fail unseen before that: memory, and taking a GPU for it; in each prepare, the end of the graph that its executable
+ * was made of. */
+enum { UNSEEN = 2 + 3 };
 
 Test(cuda, every_call_may_fail)
 {
@@ -589,8 +591,8 @@ static int live_measured(const struct net *net, unsigned long *closing, struct b
     struct backend_op_time *times = calloc(net->model->header->n_ops, sizeof *times);
     float *input = net_input(net->model, 0, BATCH, 1),
           *scores = malloc(BATCH * net_output_size(net->model, 0) * sizeof *scores);
-    int code = backend_cuda.open(BGD_PRECISION_F16, &device, err) ||
-                       backend_cuda.prepare(device, net->model, BATCH, NULL, &exec, err) ||
+    int code = backend_cuda.open(0, BGD_PRECISION_F16, &device, err) ||
+                       backend_cuda.prepare(device, 0, net->model, BATCH, NULL, &exec, err) ||
                        backend_cuda.load(exec, 0, BATCH, input, err) || backend_cuda.profile(exec, BATCH, 2, times, err) ||
                        backend_cuda.fetch(exec, 0, BATCH, scores, err)
                    ? err->code
@@ -803,6 +805,202 @@ Test(cuda, no_memory_at_all_is_an_error)
     close_engine_case(c);
 }
 
+/* ---------------------------------------------------------------- several GPUs */
+
+static struct bgd_engine *open_on(const struct engine_case *c, uint64_t gpus, uint32_t lanes)
+{
+    const struct bgd_engine_options options = {
+        .device = "cuda", .gpus = gpus, .precision = BGD_PRECISION_F16, .batch = BATCH, .gpu_lanes = lanes};
+    struct bgd_engine *engine;
+    struct bgd_err err = {0};
+    must(bgd_engine_open(&c->pipeline, &options, &engine, &err), &err);
+    return engine;
+}
+
+/* A lane, in a thread to which another GPU is the current one at first. */
+struct turn {
+    struct bgd_engine *engine;
+    const struct engine_case *c;
+    uint32_t lane;
+    struct bgd_result results[BATCH];
+    float mask[BATCH * PIXELS];
+    int code;
+    struct bgd_err err;
+};
+
+static void *take_turn(void *argument)
+{
+    struct turn *turn = argument;
+    turn->code = bgd_engine_score(turn->engine, turn->lane, turn->c->pictures, BATCH, turn->results, &turn->err);
+    if (!turn->code)
+        turn->code = bgd_engine_masks(turn->engine, turn->lane, BATCH, turn->mask, &turn->err);
+    return NULL;
+}
+
+/* Which GPU the lane has computed on: the only one that was given anything. */
+static int gpu_of_turn(struct turn *turn)
+{
+    unsigned long before[8];
+    pthread_t thread;
+    int gpu = -1;
+    for (int i = 0; i < 8; i++)
+        before[i] = emulation_launches(i);
+    cr_assert_eq(pthread_create(&thread, NULL, take_turn, turn), 0);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 8; i++)
+        if (emulation_launches(i) != before[i]) {
+            cr_expect_eq(gpu, -1, "lane %u launches on GPU %d and GPU %d", turn->lane, gpu, i);
+            gpu = i;
+        }
+    return gpu;
+}
+
+Test(cuda, lanes_take_turns_among_gpus_and_give_the_same_bits)
+{
+    static struct turn first, turn;
+    static const struct {
+        uint64_t asked;
+        int n, numbers[3];
+    } sets[] = {{0, 1, {0}}, {1, 1, {0}}, {1 << 2, 1, {2}}, {3, 2, {0, 1}}, {5, 2, {0, 2}}, {BGD_GPUS_ALL, 3, {0, 1, 2}}};
+    struct engine_case *c = open_engine_case();
+    emulation_devices(3);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        struct bgd_engine *engine = open_on(c, sets[i].asked, 2);
+        uint64_t used = 0;
+        for (int k = 0; k < sets[i].n; k++)
+            used |= (uint64_t)1 << sets[i].numbers[k];
+        cr_expect_eq(bgd_engine_gpus(engine), used);
+        cr_assert_eq(bgd_engine_lanes(engine), 2 * (uint32_t)sets[i].n);
+        for (uint32_t lane = 0; lane < bgd_engine_lanes(engine); lane++) {
+            turn = (struct turn){.engine = engine, .c = c, .lane = lane};
+            int gpu = gpu_of_turn(&turn);
+            cr_assert_eq(turn.code, 0, "set %zu, lane %u: %s", i, lane, turn.err.text);
+            cr_expect_eq(gpu, sets[i].numbers[lane % (uint32_t)sets[i].n], "set %zu, lane %u: GPU %d", i, lane, gpu);
+            if (i == 0 && lane == 0)
+                first = turn;
+            for (uint32_t k = 0; k < BATCH; k++)
+                cr_expect_eq(turn.results[k].score, first.results[k].score, "set %zu, lane %u, picture %u", i, lane, k);
+            cr_expect_eq(memcmp(turn.mask, first.mask, sizeof first.mask), 0, "set %zu, lane %u", i, lane);
+        }
+        bgd_engine_close(engine);
+        cr_expect_eq(emulation_device_bytes(), 0);
+    }
+    close_engine_case(c);
+}
+
+Test(cuda, every_gpu_reads_the_memory_that_the_engine_lends)
+{
+    struct engine_case *c = open_engine_case();
+    emulation_devices(2);
+    struct bgd_engine *engine = open_on(c, 3, 1);
+    uint8_t *lent = bgd_engine_memory(engine, 40 * 40 * 3);
+    cr_assert(lent);
+    struct bgd_result on_heap[BATCH], results[BATCH];
+    struct bgd_err err = {0};
+    must(bgd_engine_score(engine, 0, c->pictures, BATCH, on_heap, &err), &err);
+    memcpy(lent, c->images[0].rgb, 40 * 40 * 3);
+    for (uint32_t i = 0; i < BATCH; i++)
+        c->images[i].rgb = lent;
+    for (uint32_t lane = 0; lane < 2; lane++) {
+        must(bgd_engine_score(engine, lane, c->pictures, BATCH, results, &err), &err);
+        for (uint32_t i = 0; i < BATCH; i++)
+            cr_expect_eq(results[i].score, on_heap[i].score, "lane %u, picture %u", lane, i);
+    }
+    bgd_engine_close(engine);
+    close_engine_case(c);
+}
+
+static void check_open_fails(const struct engine_case *c, const char *device, uint64_t gpus, int code, const char *text)
+{
+    const struct bgd_engine_options options = {.device = device, .gpus = gpus};
+    struct bgd_engine *engine = (void *)1;
+    struct bgd_err err = {0};
+    cr_expect_eq(bgd_engine_open(&c->pipeline, &options, &engine, &err), code, "%s", err.text);
+    cr_expect(strstr(err.text, text), "\"%s\", expected \"%s\"", err.text, text);
+    cr_expect_null(engine);
+    cr_expect_eq(emulation_device_bytes(), 0);
+}
+
+Test(cuda, gpus_that_are_not_there_or_not_alike_are_refused)
+{
+    struct engine_case *c = open_engine_case();
+    check_open_fails(c, "cuda", 2, BGD_ARGUMENT, "GPU 1: there is 1, from 0 on");
+    emulation_devices(2);
+    check_open_fails(c, "cuda", 4, BGD_ARGUMENT, "GPU 2: there are 2, from 0 on");
+    check_open_fails(c, "auto", 1 | (uint64_t)1 << 63, BGD_ARGUMENT, "GPU 63: there are 2, from 0 on");
+    check_open_fails(c, "onednn", 1, BGD_ARGUMENT, "the device \"onednn\" is a CPU");
+    check_open_fails(c, "ref", BGD_GPUS_ALL, BGD_ARGUMENT, "the device \"ref\" is a CPU");
+    emulation_other_kind(1);
+    check_open_fails(c, "cuda", 3, BGD_ARGUMENT, "GPU 0 is emulated with 1 multiprocessors, GPU 1 emulated otherwise with 1: ");
+    bgd_engine_close(open_on(c, 2, 1));
+    emulation_devices(0); /* no CPU does what GPUs were asked to do */
+    check_open_fails(c, "auto", 1, BGD_DEVICE, "no CUDA-capable device");
+    close_engine_case(c);
+}
+
+Test(cuda, a_gpu_that_fails_is_named)
+{
+    struct engine_case *c = open_engine_case();
+    struct bgd_result results[BATCH];
+    struct bgd_err err = {0};
+    emulation_devices(3);
+    struct bgd_engine *engine = open_on(c, 6, 1);
+    emulation_lose(2);
+    must(bgd_engine_score(engine, 0, c->pictures, BATCH, results, &err), &err);
+    cr_expect_eq(bgd_engine_score(engine, 1, c->pictures, BATCH, results, &err), BGD_DEVICE);
+    cr_expect(strstr(err.text, "GPU 2: CUDA: ") && strstr(err.text, "cudaErrorIllegalAddress"), "%s", err.text);
+    bgd_engine_close(engine);
+    cr_expect_eq(emulation_device_bytes(), 0);
+    check_open_fails(c, "cuda", 6, BGD_DEVICE, "GPU 2: ");
+    close_engine_case(c);
+}
+
+Test(cuda, a_thread_that_waits_for_any_gpu_sleeps)
+{
+    struct engine_case *c = open_engine_case();
+    emulation_devices(3);
+    bgd_engine_close(open_on(c, 6, 1));
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(emulation_flags(i), i ? cudaDeviceScheduleBlockingSync : 0, "GPU %d", i);
+    close_engine_case(c);
+}
+
+/* An engine's life on two GPUs, with a lane on each. */
+static int live_on_two(const struct engine_case *c, struct bgd_err *err)
+{
+    const struct bgd_engine_options options = {.device = "cuda", .gpus = 3, .batch = 2};
+    struct bgd_engine *engine;
+    struct bgd_result results[2];
+    int code = bgd_engine_open(&c->pipeline, &options, &engine, err);
+    if (code)
+        return code;
+    bgd_engine_memory(engine, 1000);
+    for (uint32_t lane = 0; lane < 2 && !code; lane++)
+        code = bgd_engine_score(engine, lane, c->pictures, 2, results, err);
+    bgd_engine_close(engine);
+    return code;
+}
+
+Test(cuda, every_call_may_fail_on_two_gpus)
+{
+    struct engine_case *c = open_engine_case();
+    struct bgd_err err = {0};
+    mallopt(M_MMAP_MAX, 0); /* as above */
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    emulation_devices(2);
+    unsigned long start = emulation_calls();
+    must(live_on_two(c, &err), &err);
+    unsigned long all = emulation_calls() - start;
+    for (unsigned long n = 1; n <= all; n++) {
+        emulation_fail_at(n);
+        err = (struct bgd_err){0};
+        int code = live_on_two(c, &err);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", n, emulation_device_bytes());
+        cr_expect(code == 0 || (code == BGD_DEVICE && strlen(err.text) > 10), "call %lu: %d, \"%s\"", n, code, err.text);
+    }
+    close_engine_case(c);
+}
+
 /* ---------------------------------------------------------------- masks that are not finite */
 
 /* Infinities of either sign meet where the picture is not black: there the mask is NAN. */
@@ -891,6 +1089,33 @@ static float fed_difference(const struct net *net, uint32_t n, const struct bgd_
     return worst;
 }
 
+/* Calls of the runtime. */
+static unsigned long calls_to_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *pictures)
+{
+    struct bgd_err err = {0};
+    unsigned long before = emulation_calls();
+    must(backend_cuda.feed(exec, n, pictures, NULL, &err), &err);
+    return emulation_calls() - before;
+}
+
+Test(cuda, a_batch_takes_no_more_calls_to_feed_than_a_picture)
+{
+    struct net net = resnet_like(3);
+    struct device *device = open_device(BGD_PRECISION_F16);
+    struct exec *exec = prepare(device, &net, BATCH, NULL);
+    struct bgd_image images[BATCH];
+    const struct bgd_image *pictures[BATCH];
+    uint8_t *lent = backend_cuda.memory(device, 40 * 40 * 3);
+    small_pictures(BATCH, images, pictures);
+    memcpy(lent, images[0].rgb, 40 * 40 * 3);
+    for (uint32_t i = 0; i < BATCH; i += 2)
+        images[i].rgb = lent; /* the others by the staging buffer */
+    cr_expect_eq(calls_to_feed(exec, BATCH, pictures), calls_to_feed(exec, 1, pictures));
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    net_close(&net);
+}
+
 static void check_feed(uint32_t channels, bool masked, float threshold, uint32_t n, const struct size *sizes)
 {
     struct net segmenter = pipelines_segmenter(WIDTH, HEIGHT, 1), classifier = resnet_like(channels);
@@ -948,7 +1173,7 @@ Test(cuda, pictures_of_many_sizes_are_fed_as_on_the_cpu)
     check_feed(4, true, 0.4f, n, sizes);
 }
 
-/* The buffer has 32 MB: pictures of 60 go through it in pieces, and of 18 only one fits. */
+/* The buffers have 64 MB and, for every other picture, 50: one of 60 goes in pieces, or nothing else fits beside it. */
 Test(cuda, pictures_larger_than_the_buffer_go_in_pieces)
 {
     static const struct size sizes[] = {{.width = 5000, .height = 4000}, {.width = 5000, .height = 4000},

@@ -32,14 +32,19 @@ static int run_network(void *user, uint32_t index, struct crew_round *round, str
     return network->backend->fetch(network->execs[index], 0, 1, network->fetched[index], err);
 }
 
-static int open_network(struct network *network, struct device *device, const struct bgd_model *model, struct bgd_err *err)
+/* As the engine has them: an exec per lane, on the lane's GPU, sharing the weights of the first exec there. */
+static int open_network(struct network *network, struct bgd_engine *engine, const struct bgd_model *model, struct bgd_err *err)
 {
     network->execs = calloc(network->n, sizeof(struct exec *));
     network->fetched = calloc(network->n, sizeof(float *));
     if (!network->execs || !network->fetched)
         return err_set(err, BGD_MEMORY, "out of memory");
     for (uint32_t i = 0; i < network->n; i++) {
-        if (network->backend->prepare(device, model, network->batch, network->execs[0], &network->execs[i], err))
+        const struct engine_lane lane = engine_lane(engine, i);
+        uint32_t first = 0;
+        while (engine_lane(engine, first).gpu != lane.gpu)
+            first++;
+        if (lane.backend->prepare(lane.device, lane.gpu, model, network->batch, network->execs[first], &network->execs[i], err))
             return err_prefix(err, "%s, batches of %u: ", model->meta.arch, network->batch);
         if (!(network->fetched[i] = malloc(output_size(model) * sizeof(float))))
             return err_set(err, BGD_MEMORY, "out of memory");
@@ -62,9 +67,8 @@ static void close_network(struct network *network)
 int bench_network_measure(struct session *session, const struct bgd_model *model, uint32_t batch, double seconds,
                           struct bench_rate *rate, struct bgd_err *err)
 {
-    const struct engine_lane lane = engine_lane(session->engine, 0);
-    struct network network = {.backend = lane.backend, .n = bgd_engine_lanes(session->engine), .batch = batch};
-    int code = open_network(&network, lane.device, model, err);
+    struct network network = {.backend = engine_lane(session->engine, 0).backend, .n = bgd_engine_lanes(session->engine), .batch = batch};
+    int code = open_network(&network, session->engine, model, err);
     if (!code) {
         const struct crew_work work = {
             .workers = network.n, .images = (uint64_t)network.n * batch, .work = run_network, .user = &network};

@@ -184,6 +184,13 @@ static int profile_pipeline(struct bench *bench, struct bgd_err *err)
     return profile_network(bench, p->classifier->meta.arch, lane.backend, lane.classifier, p->classifier, &ceilings, err);
 }
 
+/* What prepare wants; the ceilings are those of the first GPU, too. */
+static uint32_t first_gpu(const struct backend *backend, const struct device *device)
+{
+    uint64_t gpus = backend->gpus(device);
+    return gpus ? (uint32_t)__builtin_ctzll(gpus) : 0;
+}
+
 static int profile_models(struct bench *bench, struct bgd_err *err)
 {
     const struct bench_settings *s = bench->settings;
@@ -192,7 +199,7 @@ static int profile_models(struct bench *bench, struct bgd_err *err)
     int code = measure_ceilings(bench, backend, bench->device, &ceilings, err);
     for (size_t i = 0; i < bench->n_models && !code && !session_stopped(); i++) {
         struct exec *exec = NULL;
-        code = backend->prepare(bench->device, bench->models[i], s->session.engine.batch, NULL, &exec, err);
+        code = backend->prepare(bench->device, first_gpu(backend, bench->device), bench->models[i], s->session.engine.batch, NULL, &exec, err);
         if (!code)
             code = profile_network(bench, s->operands[i], backend, exec, bench->models[i], &ceilings, err);
         if (code)
@@ -312,7 +319,7 @@ static int measure_models(struct bench *bench, struct bgd_err *err)
     const struct bgd_engine_options *engine = &bench->settings->session.engine;
     struct bgd_err passed_over;
     if (session_catch_signals(err) || open_models(bench, err) ||
-        backend_open(engine->device, engine->precision, &bench->backend, &bench->device, &passed_over, err))
+        backend_open(engine->device, engine->gpus, engine->precision, &bench->backend, &bench->device, &passed_over, err))
         return err->code;
     fill_device(&bench->report, bench->backend, bench->device);
     bench->n_steps = 1 + (uint32_t)bench->n_models;

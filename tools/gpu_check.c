@@ -175,7 +175,7 @@ static int run_twice(const struct backend *backend, struct device *device, const
                      struct bgd_err *err)
 {
     struct exec *exec;
-    if (backend->prepare(device, s->model, s->n, NULL, &exec, err))
+    if (backend->prepare(device, 0, s->model, s->n, NULL, &exec, err))
         return err->code;
     if (run_pictures(backend, exec, s, 0, s->n, y, err) == 0)
         run_pictures(backend, exec, s, s->n - short_batch(s), short_batch(s), again, err);
@@ -190,7 +190,8 @@ static float *run_reference(const struct subject *s)
     struct device *device;
     struct exec *exec;
     float *y = allocate(s->n * all_outputs_size(s->model) * sizeof *y);
-    if (backend_ref.open(BGD_PRECISION_F32, &device, &err) || backend_ref.prepare(device, s->model, s->n, NULL, &exec, &err) ||
+    if (backend_ref.open(0, BGD_PRECISION_F32, &device, &err) ||
+        backend_ref.prepare(device, 0, s->model, s->n, NULL, &exec, &err) ||
         run_pictures(&backend_ref, exec, s, 0, s->n, y, &err))
         stop(&err);
     backend_ref.release(exec);
@@ -806,7 +807,7 @@ static void open_targets(struct checker *c, const char *device)
         struct bgd_err err = {0}, passed_over;
         if (c->only && strcmp(c->only, target->name) != 0)
             continue;
-        if (backend_open(device, target->precision, &c->backend, &target->device, &passed_over, &err) == 0)
+        if (backend_open(device, 0, target->precision, &c->backend, &target->device, &passed_over, &err) == 0)
             continue;
         if (err.code != BGD_ARGUMENT)
             stop(&err);

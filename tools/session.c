@@ -15,6 +15,11 @@ static bool set_decode(void *settings, const char *value)
     return s->exact || strcmp(value, "scaled") == 0;
 }
 
+static bool set_gpus(void *settings, const char *value)
+{
+    return tool_parse_gpus(value, &((struct session_settings *)settings)->engine.gpus);
+}
+
 const struct option_entry session_options[] = {
     {'p', "pipeline", "FILE",
      "how to judge: a pipeline file (JSON) or a classifier's model file (default: the one that ships, pipelines/default.json)",
@@ -24,6 +29,8 @@ const struct option_entry session_options[] = {
      OPTION_PARSED_CHOICE(set_decode, "scaled", "exact")},
     {0, "device", "NAME", "auto, onednn, ref, cuda (default auto: the fastest that is there)",
      OPTION_TEXT(struct session_settings, engine.device), OPTION_OFFERS("auto", "onednn", "ref", "cuda")},
+    {0, "gpus", "LIST", "the GPUs that share the work, by their numbers: 0,1; all: those that are there (default: 0)",
+     OPTION_PARSED(set_gpus, "numbers below 64, each once, as in 0,1, or all"), OPTION_OFFERS("all")},
     SESSION_PRECISION(struct session_settings, engine.precision),
     {0, "threads", "N", "threads that decode and score (default: one per processor)",
      OPTION_COUNT(struct session_settings, threads, 1, 1024)},
@@ -108,6 +115,7 @@ int session_open(const struct session_settings *settings, struct session *sessio
     if (s->threads == 0)
         s->threads = flow_processors();
     s->engine.lanes = s->threads;
+    s->engine.gpu_lanes = UINT32_MAX; /* as many as help */
     return session_catch_signals(err) || session_open_pipeline(s->pipeline, &session->pipeline, err) ||
                    bgd_engine_open(session->pipeline, &s->engine, &session->engine, err)
                ? err->code
@@ -128,6 +136,21 @@ void session_announce(struct session *session)
     if (!session->announced && bgd_engine_halved(engine))
         fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(engine));
     session->announced = true;
+}
+
+void session_print_device(const struct session *session, FILE *file)
+{
+    uint64_t gpus = bgd_engine_gpus(session->engine);
+    fputs(bgd_engine_device(session->engine), file);
+    if (!session->settings.engine.gpus)
+        return;
+    const char *separator = gpus & (gpus - 1) ? " (GPUs " : " (GPU ";
+    for (int i = 0; i < 64; i++)
+        if (gpus >> i & 1) {
+            fprintf(file, "%s%d", separator, i);
+            separator = ", ";
+        }
+    putc(')', file);
 }
 
 int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, enum progress_form form,

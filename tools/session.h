@@ -44,6 +44,9 @@ int session_catch_signals(struct bgd_err *err);
 int session_open(const struct session_settings *settings, struct session *session, struct bgd_err *err);
 void session_close(struct session *session);
 
+/* "onednn"; "cuda (GPUs 0, 1)" where --gpus has named them. */
+void session_print_device(const struct session *session, FILE *file);
+
 /* The eventfd that ends waits for lists, tars and the network when the run is to end: catalogue_options.wake, flow_options.wake. */
 const int *session_wake(void);
 

@@ -31,6 +31,8 @@ __attribute__((format(printf, 2, 3))) int tool_usage(const char *command, const 
 bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
 bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
 bool tool_parse_rgb(const char *text, float out[3]);
+/* "0,1" into the set of those bits; "all" into BGD_GPUS_ALL. */
+bool tool_parse_gpus(const char *text, uint64_t *out);
 /* A number of 0..1 up to the byte `end`. */
 bool tool_parse_share(const char *text, char end, float *out);
 

@@ -1,8 +1,11 @@
 /*
  * The emulated CUDA runtime. What is put into a stream runs at once, in the caller; while a stream is captured it is kept, and
  * runs when the graph is launched. So nothing here finds a missing wait. What it does find, and a GPU does not: a barrier that
- * only some threads of a block reach, memory that is read before it was written (it is NAN), and, under AddressSanitizer,
- * accesses outside of an allocation.
+ * only some threads of a block reach, memory that is read before it was written (it is NAN), a copy in a batch whose source is
+ * not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
+ *
+ * Of several devices each thread has one that is current. Streams, events, graphs and device memory are one device's, and are
+ * used while that one is current, or it is an error, also where CUDA would allow it; but for freeing and destroying.
  */
 #undef _FORTIFY_SOURCE /* its longjmp refuses to go to another stack */
 
@@ -239,7 +242,15 @@ size_t from_environment(const char *name, size_t otherwise)
     return value ? strtoull(value, nullptr, 10) : otherwise;
 }
 
+const int devices_most = 8;
+
 std::atomic<int> devices{static_cast<int>(from_environment("BGDET_EMULATED_DEVICES", 1))};
+std::atomic<int> other_kind{-1};
+std::atomic<bool> lost[devices_most];
+std::atomic<unsigned long> launches[devices_most];
+std::atomic<unsigned> flags[devices_most];
+thread_local int current; /* device */
+
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
 std::atomic<unsigned long> calls{0}, failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
@@ -258,6 +269,31 @@ cudaError_t result(cudaError_t error)
 void emulation_devices(int n)
 {
     devices = n;
+}
+
+void emulation_other_kind(int device)
+{
+    other_kind = device;
+}
+
+void emulation_lose(int device)
+{
+    lost[device] = true;
+}
+
+unsigned long emulation_launches(int device)
+{
+    return launches[device];
+}
+
+unsigned emulation_flags(int device)
+{
+    return flags[device];
+}
+
+int emulation_device(void)
+{
+    return current;
 }
 
 void emulation_fail_at(unsigned long call)
@@ -280,12 +316,24 @@ unsigned long emulation_calls(void)
     return calls;
 }
 
-cudaError_t emulation_call(void)
+namespace
+{
+
+/* Of no device, or of one that is not the current one. */
+cudaError_t call_anywhere()
 {
     unsigned long call = ++calls;
     if (first_sticky_call && call >= first_sticky_call)
         return result(cudaErrorIllegalAddress);
     return call == failing_call ? result(cudaErrorUnknown) : cudaSuccess;
+}
+
+} // namespace
+
+cudaError_t emulation_call(void)
+{
+    cudaError_t error = call_anywhere();
+    return error || !lost[current] ? error : result(cudaErrorIllegalAddress);
 }
 
 /* ---------------------------------------------------------------- streams, events, graphs */
@@ -308,10 +356,12 @@ thread_local std::shared_ptr<capture> own_capture; /* the last that this thread 
 } // namespace
 
 struct CUstream_st {
+    int device;
     std::shared_ptr<struct capture> capture;
 };
 
 struct CUevent_st {
+    int device;
     bool timed;
     std::shared_ptr<struct capture> capture = nullptr;   /* in which it was recorded last */
     std::chrono::steady_clock::time_point recorded = {}; /* when; the epoch: never */
@@ -322,6 +372,7 @@ struct CUgraph_st {
 };
 
 struct CUgraphExec_st {
+    int device;
     task_list tasks;
 };
 
@@ -341,10 +392,17 @@ void enqueue(cudaStream_t stream, std::function<void()> task)
         task();
 }
 
-/* A call that must not be made while `capture` goes on. */
-cudaError_t call_outside(const std::shared_ptr<capture> &capture)
+/* Of something that must be the current device's. */
+cudaError_t call_on(int device)
 {
-    if (cudaError_t error = emulation_call())
+    cudaError_t error = emulation_call();
+    return error ? error : result(device == current ? cudaSuccess : cudaErrorInvalidResourceHandle);
+}
+
+/* A call that must not be made while `capture` goes on, and what the call itself says. */
+cudaError_t call_outside(const std::shared_ptr<capture> &capture, cudaError_t error)
+{
+    if (error)
         return error;
     if (!capture || !capture->active)
         return cudaSuccess;
@@ -354,6 +412,11 @@ cudaError_t call_outside(const std::shared_ptr<capture> &capture)
 
 } // namespace
 
+cudaError_t emulation_call_in(cudaStream_t stream)
+{
+    return call_on(stream ? stream->device : current);
+}
+
 void emulation_enqueue(cudaStream_t stream, void (*function)(void *copy), const void *argument, size_t bytes)
 {
     const char *from = static_cast<const char *>(argument);
@@ -362,13 +425,14 @@ void emulation_enqueue(cudaStream_t stream, void (*function)(void *copy), const 
 
 cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<void()> kernel)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(config.stream))
         return error;
     dim3 grid = config.gridDim, threads = config.blockDim;
     size_t block_size = size_t(threads.x) * threads.y * threads.z;
     if (block_size == 0 || block_size > 1024 || threads.z > 64 || grid.x == 0 || grid.x > 0x7fffffff || grid.y == 0 ||
         grid.y > 65535 || grid.z == 0 || grid.z > 65535 || config.dynamicSmemBytes)
         return result(cudaErrorInvalidConfiguration);
+    launches[current]++;
     enqueue(config.stream, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
     return cudaSuccess;
 }
@@ -377,7 +441,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *stream = new CUstream_st;
+    *stream = new CUstream_st{current, nullptr};
     return cudaSuccess;
 }
 
@@ -391,12 +455,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    return call_outside(capture_of(stream));
+    return call_outside(capture_of(stream), emulation_call_in(stream));
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (event->capture && !event->capture->active)
         return result(cudaErrorCapturedEvent);
@@ -410,7 +474,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (!stream || capture_of(stream))
         return result(cudaErrorStreamCaptureUnsupported);
@@ -426,7 +490,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     auto capture = capture_of(stream);
     if (capture)
         capture->active = false;
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (!capture || capture->origin != stream)
         return result(cudaErrorStreamCaptureUnmatched);
@@ -440,7 +504,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *event = new CUevent_st{!(flags & cudaEventDisableTiming)};
+    *event = new CUevent_st{current, !(flags & cudaEventDisableTiming)};
     return cudaSuccess;
 }
 
@@ -452,8 +516,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (event->device != current)
+        return result(cudaErrorInvalidResourceHandle);
     event->capture = capture_of(stream);
     event->recorded = std::chrono::steady_clock::now();
     return cudaSuccess;
@@ -461,7 +527,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = call_on(event->device))
         return error;
     return event->capture ? result(cudaErrorCapturedEvent) : cudaSuccess;
 }
@@ -483,14 +549,17 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *exec = new CUgraphExec_st{graph->tasks};
+    *exec = new CUgraphExec_st{current, graph->tasks};
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (exec->device != current)
+        return result(cudaErrorInvalidResourceHandle);
+    launches[current]++;
     for (const auto &task : exec->tasks)
         enqueue(stream, task);
     return cudaSuccess;
@@ -517,61 +586,124 @@ namespace
 class memory
 {
   public:
-    void *allocate(size_t size, size_t limit)
+    /* `owner`: a device, or -1: all of them. */
+    void *allocate(int owner, size_t size, size_t limit)
     {
         std::lock_guard<std::mutex> guard(lock);
+        size_t used = total(owner);
         void *pointer;
-        if ((limit && (size > limit || bytes > limit - size)) || posix_memalign(&pointer, 256, size))
+        if ((limit && (size > limit || used > limit - size)) || posix_memalign(&pointer, 256, size))
             return nullptr;
         memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
-        blocks[pointer] = size;
-        bytes += size;
+        blocks[static_cast<char *>(pointer)] = {owner, size};
         return pointer;
     }
 
     bool release(void *pointer)
     {
         std::lock_guard<std::mutex> guard(lock);
-        auto found = blocks.find(pointer);
+        auto found = blocks.find(static_cast<char *>(pointer));
         if (found == blocks.end())
             return false;
-        bytes -= found->second;
         blocks.erase(found);
         free(pointer);
         return true;
     }
 
-    size_t allocated()
+    size_t allocated(int owner)
     {
         std::lock_guard<std::mutex> guard(lock);
-        return bytes;
+        return total(owner);
+    }
+
+    /* Does the pointer lead into a block, and is that the device's? */
+    bool has(const void *pointer, int device, bool *own)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        const char *at = static_cast<const char *>(pointer);
+        auto found = blocks.upper_bound(const_cast<char *>(at));
+        if (found == blocks.begin() || at >= (--found)->first + found->second.size)
+            return false;
+        *own = found->second.owner == device || found->second.owner < 0;
+        return true;
     }
 
   private:
+    struct block {
+        int owner;
+        size_t size;
+    };
+
+    size_t total(int owner)
+    {
+        size_t sum = 0;
+        for (const auto &block : blocks)
+            sum += owner < 0 || block.second.owner == owner ? block.second.size : 0;
+        return sum;
+    }
+
     std::mutex lock;
-    std::map<void *, size_t> blocks;
-    size_t bytes = 0;
+    std::map<char *, block> blocks;
 };
 
 memory device_memory, pinned_memory;
 
-cudaError_t allocate(memory &memory, size_t limit, void **pointer, size_t size)
+cudaError_t allocate(memory &memory, int owner, size_t limit, void **pointer, size_t size)
 {
     *pointer = nullptr;
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
     if (size == 0)
         return cudaSuccess;
-    *pointer = memory.allocate(size, limit);
+    *pointer = memory.allocate(owner, size, limit);
     return *pointer ? cudaSuccess : result(cudaErrorMemoryAllocation);
 }
 
 cudaError_t release(memory &memory, void *pointer)
 {
     bool known = !pointer || memory.release(pointer);
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
     return known ? cudaSuccess : result(cudaErrorInvalidValue);
+}
+
+/* Memory of another device, or page-locked for another one alone, is out of reach; other pointers are the host's. */
+bool in_reach(const void *pointer)
+{
+    bool own = true;
+    return !(device_memory.has(pointer, current, &own) || pinned_memory.has(pointer, current, &own)) || own;
+}
+
+bool is_device(const void *pointer)
+{
+    bool own;
+    return device_memory.has(pointer, current, &own) && own;
+}
+
+bool is_pinned(const void *pointer)
+{
+    bool own;
+    return pinned_memory.has(pointer, current, &own) && own;
+}
+
+/* A batch of copies to the device, as this project makes them. */
+bool are_copies(void *const *to, const void *const *from, const size_t *sizes, size_t n)
+{
+    bool good = n > 0;
+    for (size_t i = 0; i < n && good; i++)
+        good = sizes[i] > 0 && is_device(to[i]) && is_pinned(from[i]);
+    return good;
+}
+
+/* The copies from firsts[i] on have attributes i. */
+bool are_attributes(const cudaMemcpyAttributes *attributes, const size_t *firsts, size_t n, size_t copies)
+{
+    bool good = n > 0 && n <= copies && firsts[0] == 0;
+    for (size_t i = 0; i < n && good; i++)
+        good = attributes[i].srcAccessOrder >= cudaMemcpySrcAccessOrderStream &&
+               attributes[i].srcAccessOrder <= cudaMemcpySrcAccessOrderAny && firsts[i] < copies &&
+               (i == 0 || firsts[i] > firsts[i - 1]);
+    return good;
 }
 
 void copy(void *to, const void *from, size_t size)
@@ -584,7 +716,7 @@ void copy(void *to, const void *from, size_t size)
 
 size_t emulation_device_bytes(void)
 {
-    return device_memory.allocated();
+    return device_memory.allocated(-1);
 }
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
@@ -592,14 +724,14 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
     if (cudaError_t error = emulation_call())
         return error;
     *total = memory_limit ? memory_limit.load() : size_t(16) << 30;
-    size_t used = device_memory.allocated();
+    size_t used = device_memory.allocated(current);
     *free = used < *total ? *total - used : 0;
     return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t size)
 {
-    return allocate(device_memory, memory_limit, pointer, size);
+    return allocate(device_memory, current, memory_limit, pointer, size);
 }
 
 cudaError_t cudaFree(void *pointer)
@@ -607,9 +739,9 @@ cudaError_t cudaFree(void *pointer)
     return release(device_memory, pointer);
 }
 
-cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int)
+cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int how)
 {
-    return allocate(pinned_memory, 0, pointer, size);
+    return allocate(pinned_memory, how & cudaHostAllocPortable ? -1 : current, 0, pointer, size);
 }
 
 cudaError_t cudaFreeHost(void *pointer)
@@ -619,24 +751,42 @@ cudaError_t cudaFreeHost(void *pointer)
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind)
 {
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
+    if (!in_reach(to) || !in_reach(from))
+        return result(cudaErrorInvalidValue);
     copy(to, from, size);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (!in_reach(to) || !in_reach(from))
+        return result(cudaErrorInvalidValue);
     enqueue(stream, [to, from, size] { copy(to, from, size); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyBatchAsync(void *const *to, const void *const *from, const size_t *sizes, size_t n,
+                                 cudaMemcpyAttributes *attributes, size_t *firsts, size_t n_attributes, cudaStream_t stream)
+{
+    if (cudaError_t error = emulation_call_in(stream))
+        return error;
+    if (!stream || !are_copies(to, from, sizes, n) || !are_attributes(attributes, firsts, n_attributes, n))
+        return result(cudaErrorInvalidValue);
+    for (size_t i = 0; i < n; i++)
+        enqueue(stream, [to = to[i], from = from[i], size = sizes[i]] { copy(to, from, size); });
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *pointer, int value, size_t size, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (!in_reach(pointer))
+        return result(cudaErrorInvalidValue);
     enqueue(stream, [pointer, value, size] { memset(pointer, value, size); });
     return cudaSuccess;
 }
@@ -648,7 +798,7 @@ namespace
 
 cudaError_t call_of_device(int device)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = call_anywhere())
         return error;
     if (devices == 0)
         return result(cudaErrorNoDevice);
@@ -682,12 +832,18 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaSetDevice(int device)
 {
-    return call_of_device(device);
+    cudaError_t error = call_of_device(device);
+    if (!error)
+        current = device;
+    return error;
 }
 
-cudaError_t cudaSetDeviceFlags(unsigned int)
+cudaError_t cudaSetDeviceFlags(unsigned int wanted)
 {
-    return call_of_device(0);
+    cudaError_t error = call_of_device(current);
+    if (!error)
+        flags[current] = wanted;
+    return error;
 }
 
 cudaError_t cudaInitDevice(int device, unsigned int, unsigned int)
@@ -699,8 +855,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (cudaError_t error = call_of_device(device))
         return error;
-    *properties = {"emulated", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor,
-                   multiprocessors};
+    *properties = {"", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor, multiprocessors};
+    snprintf(properties->name, sizeof properties->name, "%s", device == other_kind ? "emulated otherwise" : "emulated");
     return cudaSuccess;
 }
 
