@@ -75,9 +75,12 @@ static void onednn_describe(const struct device *device, char text[BACKEND_TEXT]
     static const struct {
         dnnl_cpu_isa_t isa;
         const char *name;
-    } sets[] = {{dnnl_cpu_isa_avx512_core_amx, "AVX-512 and AMX"}, {dnnl_cpu_isa_avx512_core, "AVX-512"},
-                {dnnl_cpu_isa_avx2, "AVX2"},                       {dnnl_cpu_isa_avx, "AVX"},
-                {dnnl_cpu_isa_sse41, "SSE4.1"},                    {dnnl_cpu_isa_all, "plain loops"}};
+    } sets[] = {{dnnl_cpu_isa_avx512_core_amx, "AVX-512 and AMX"},
+                {dnnl_cpu_isa_avx512_core, "AVX-512"},
+                {dnnl_cpu_isa_avx2, "AVX2"},
+                {dnnl_cpu_isa_avx, "AVX"},
+                {dnnl_cpu_isa_sse41, "SSE4.1"},
+                {dnnl_cpu_isa_all, "plain loops"}};
     const dnnl_version_t *version = dnnl_version();
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     size_t i = 0;

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct command *const tool_commands[] = {&tool_score,  &tool_show,   &tool_eval,    &tool_diff,
-                                               &tool_verify, &tool_merge,  &tool_convert, &tool_inspect,
-                                               &tool_infer,  &tool_bench, &tool_manual, NULL};
+const struct command *const tool_commands[] = {&tool_score,  &tool_show,  &tool_eval,    &tool_diff,
+                                               &tool_verify, &tool_merge, &tool_convert, &tool_inspect,
+                                               &tool_infer,  &tool_bench, &tool_manual,  NULL};
 
 static void print_help(FILE *file)
 {
