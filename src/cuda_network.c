@@ -50,6 +50,7 @@ static int build_steps(struct cuda_builder *b)
                                          .x = {b->operands[h->outputs[i]], {.block = NONE}, {.block = NONE}},
                                          .y.block = NONE,
                                          .scratch = NONE,
+                                         .sums = NONE,
                                          .at = i};
         if (cuda_add_step(b, &output))
             return b->err->code;

@@ -53,6 +53,8 @@ struct cuda_step {
     enum kernel_activation f, g;
     size_t constants[CUDA_CONSTANTS]; /* offsets, in the order of the launcher's arguments */
     uint32_t scratch;                 /* a block; NONE */
+    uint32_t sums;                    /* a block: of y, which a depthwise writes, or of x[0], whose mean an excite wants; NONE */
+    uint32_t tiles;                   /* of the sums */
     struct cudnn_conv conv;
     struct cudnn_plan *plan;
     uint32_t squeezed; /* of an excite */

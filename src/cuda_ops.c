@@ -28,7 +28,8 @@ static struct cuda_step new_step(const struct cuda_builder *b, enum cuda_kind ki
                               .name = b->model->values[model_op_value(b->model, index)].name,
                               .x = {none, none, none},
                               .y = none,
-                              .scratch = NONE};
+                              .scratch = NONE,
+                              .sums = NONE};
 }
 
 /* Gives the step its output and appends it: `value` is computed. */
