@@ -6,7 +6,8 @@
  * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
  * only fetch waits for the device.
  *
- * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). After an error that the device does not
+ * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). With BGDET_CUDA_UNFUSED in the environment the blocks
+ * of EfficientNets are not fused (cuda_blocks.h): for comparing the two. After an error that the device does not
  * recover from, every call fails; the process must be started anew.
  */
 #include "backend.h"
@@ -250,7 +251,7 @@ static int cuda_prepare(struct device *device, const struct bgd_model *model, ui
     exec->device = device;
     if (sibling)
         exec->network = sibling->network;
-    else if (cuda_network_create(model, device->type, batch, &exec->network, err))
+    else if (cuda_network_create(model, device->type, batch, !getenv("BGDET_CUDA_UNFUSED"), &exec->network, err))
         goto fail;
     exec->network->users++;
     if ((!sibling && cuda_network_load(exec->network, device->cudnn, err)) ||

@@ -43,6 +43,9 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     switch (step->kind) {
     case CUDA_DEPTHWISE:
         return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y);
+    case CUDA_EXPAND:
+        return kernel_expand(stream, n, x[0], constant(net, step, 0), constant(net, step, 1), step->f, &op->window,
+                             constant(net, step, 2), constant(net, step, 3), step->g, y, sums);
     case CUDA_GROUPED:
         return kernel_grouped(stream, n, x[0], &op->window, op->groups, constant(net, step, 0), constant(net, step, 1), step->f,
                               y);
@@ -56,6 +59,8 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     case CUDA_EXCITE:
         return kernel_excite(stream, n, x[0], sums, step->squeezed, constant(net, step, 0), constant(net, step, 1), step->f,
                              constant(net, step, 2), constant(net, step, 3), step->g, y);
+    case CUDA_PROJECT:
+        return kernel_project(stream, n, x[0], x[1], constant(net, step, 0), constant(net, step, 1), x[2], step->f, y);
     case CUDA_UPSAMPLE: return kernel_upsample(stream, n, x[0], op->align_corners, y);
     case CUDA_SOFTMAX: return kernel_softmax(stream, n, x[0], y);
     case CUDA_ATTENTION: return kernel_attention(stream, n, x[0], x[1], x[2], y);

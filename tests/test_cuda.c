@@ -69,11 +69,13 @@ static struct graph *begin(uint32_t channels, uint32_t *x)
     return g;
 }
 
-/* Its steps in f16 as words: "conv+add+relu", and ":f32" behind one that computes f32. */
-static char *steps_of(const struct net *net)
+/* Its steps as words: "conv+add+relu", and ":f32" behind one that computes f32. */
+static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_blocks)
 {
     static const char *const kinds[] = {[CUDA_CONV] = "conv",
                                         [CUDA_DEPTHWISE] = "depthwise",
+                                        [CUDA_EXPAND] = "expand",
+                                        [CUDA_PROJECT] = "project",
                                         [CUDA_GROUPED] = "grouped",
                                         [CUDA_ACTIVATE] = "activate",
                                         [CUDA_COMBINE] = "combine",
@@ -88,13 +90,13 @@ static char *steps_of(const struct net *net)
     static const char *const functions[] = {"", "+relu", "+sigmoid", "+silu", "+selu"};
     struct cuda_network *network;
     struct bgd_err err = {0};
-    must(cuda_network_create(net->model, KERNEL_F16, 2, &network, &err), &err);
+    must(cuda_network_create(net->model, type, 2, fuse_blocks, &network, &err), &err);
     char *text;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     for (uint32_t i = 0; i < network->n_steps; i++) {
         const struct cuda_step *step = &network->steps[i];
-        bool residual = step->kind == CUDA_CONV && step->x[1].block != NONE;
+        bool residual = (step->kind == CUDA_CONV && step->x[1].block != NONE) || step->x[2].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
         fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
                 functions[step->g], f32 ? ":f32" : "");
@@ -104,12 +106,12 @@ static char *steps_of(const struct net *net)
     return text;
 }
 
-/* With `value` for its output, and without a device. */
+/* In f16, with `value` for its output, and without a device. */
 static void check_steps(struct graph *g, uint32_t value, const char *expected)
 {
     graph_output(g, value);
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    char *steps = steps_of(&net);
+    char *steps = steps_of(&net, KERNEL_F16, true);
     cr_expect_str_eq(steps, expected);
     free(steps);
     net_close(&net);

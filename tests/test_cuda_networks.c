@@ -99,7 +99,7 @@ static void add_network(struct list *list, const char *name, struct state_dict *
     struct bgd_model *model = convert(s, width, height);
     struct cuda_network *net;
     struct bgd_err err = {0};
-    cr_assert_eq(cuda_network_create(model, KERNEL_F16, 0, &net, &err), 0, "%s: %s", name, err.text);
+    cr_assert_eq(cuda_network_create(model, KERNEL_F16, 0, false, &net, &err), 0, "%s: %s", name, err.text);
     for (uint32_t i = 0; i < net->n_steps; i++)
         if (net->steps[i].kind == CUDA_CONV)
             add_conv(list, name, &net->steps[i]);
