@@ -106,14 +106,19 @@ static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_bl
     return text;
 }
 
+static void check_net(const struct net *net, enum kernel_type type, bool fuse_blocks, const char *expected)
+{
+    char *steps = steps_of(net, type, fuse_blocks);
+    cr_expect_str_eq(steps, expected);
+    free(steps);
+}
+
 /* In f16, with `value` for its output, and without a device. */
 static void check_steps(struct graph *g, uint32_t value, const char *expected)
 {
     graph_output(g, value);
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    char *steps = steps_of(&net, KERNEL_F16, true);
-    cr_expect_str_eq(steps, expected);
-    free(steps);
+    check_net(&net, KERNEL_F16, true, expected);
     net_close(&net);
 }
 
@@ -177,6 +182,68 @@ Test(cuda, squeeze_and_excite_is_one_step)
     g = begin(16, &x); /* the same layers over more than one pixel */
     x = unary(g, BGD_OP_SILU, "silu", conv1(g, "a", x, 3));
     check_steps(g, conv1(g, "b", x, 16), "conv+silu conv output");
+}
+
+static uint32_t depthwise(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    return net_conv(g, "depthwise", x, graph_shape(g, x).c, window, graph_shape(g, x).c, 1);
+}
+
+/* An EfficientNet's block. */
+static uint32_t mbconv(struct graph *g, uint32_t x)
+{
+    uint32_t y = unary(g, BGD_OP_SILU, "expanded", conv1(g, "expand", x, 96));
+    y = squeeze_excite(g, unary(g, BGD_OP_SILU, "wide", depthwise(g, y, graph_window(5, 1, 2))));
+    return graph_op(g, BGD_OP_ADD, "sum", conv1(g, "project", y, graph_shape(g, x).c), x);
+}
+
+Test(cuda, a_block_of_an_efficientnet_never_writes_what_is_in_its_middle)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    graph_output(g, unary(g, BGD_OP_SOFTMAX, "f32", mbconv(g, x)));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    const char *plain = "conv+silu depthwise+silu mean excite+silu+sigmoid combine conv+add softmax:f32 output";
+    check_net(&net, KERNEL_F16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_BF16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_F16, false, plain);
+    check_net(&net, KERNEL_F32, true,
+              "conv+silu:f32 depthwise+silu:f32 mean:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
+    net_close(&net);
+}
+
+Test(cuda, what_is_no_block_of_an_efficientnet_is_left_alone)
+{
+    uint32_t x;
+    struct graph *g = begin(65, &x); /* too many inputs to expand them twice */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, depthwise(g, conv3(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* another kernel than 3x3 and 5x5 */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(1, 1, 0)), "conv depthwise output");
+    g = begin(16, &x); /* in groups, but not depthwise */
+    x = conv1(g, "a", x, 72);
+    check_steps(g, net_conv(g, "grouped", x, 72, graph_window(3, 1, 1), 8, 1), "conv grouped output");
+    struct bgd_window dilated = graph_window(3, 1, 2);
+    dilated.dilation_h = dilated.dilation_w = 2;
+    g = begin(16, &x);
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), dilated), "conv depthwise output");
+    g = begin(16, &x); /* the expanded value is seen */
+    x = conv1(g, "a", x, 72);
+    graph_output(g, x);
+    check_steps(g, depthwise(g, x, graph_window(3, 1, 1)), "conv depthwise output output");
+
+    g = begin(16, &x); /* the gated value is seen */
+    x = squeeze_excite(g, x);
+    graph_output(g, x);
+    check_steps(g, conv1(g, "a", x, 8), "mean excite+silu+sigmoid combine conv output output");
+    g = begin(16, &x); /* too many outputs */
+    check_steps(g, conv1(g, "a", squeeze_excite(g, x), 328), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, conv3(g, "a", squeeze_excite(g, x), 8), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* a gate per pixel */
+    x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "b", x, 1)));
+    check_steps(g, conv1(g, "a", x, 8), "conv+sigmoid combine conv output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)
