@@ -7,7 +7,8 @@
  * only fetch waits for the device.
  *
  * A device is one GPU or several of one kind, each with a cuDNN and weights of its own; page-locked memory is for all of them.
- * CUDA numbers those that CUDA_VISIBLE_DEVICES leaves. After an error that a GPU does not recover from, every call fails; the
+ * CUDA numbers those that CUDA_VISIBLE_DEVICES leaves. With BGDET_CUDA_UNFUSED in the environment the blocks of EfficientNets are
+ * not fused (cuda_blocks.h): for comparing the two. After an error that a GPU does not recover from, every call fails; the
  * process must be started anew.
  */
 #include "backend.h"
@@ -340,7 +341,7 @@ static int cuda_prepare(const struct device *device, const struct gpu *gpu, cons
     assert(!sibling || sibling->gpu == gpu);
     if (sibling)
         exec->network = sibling->network;
-    else if (cuda_network_create(model, device->type, batch, &exec->network, err))
+    else if (cuda_network_create(model, device->type, batch, !getenv("BGDET_CUDA_UNFUSED"), &exec->network, err))
         goto fail;
     exec->network->users++;
     if ((!sibling && cuda_network_load(exec->network, gpu->cudnn, err)) || cuda_check(allocate(exec), "making a lane", err) ||

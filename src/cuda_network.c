@@ -66,6 +66,7 @@ static int build_steps(struct cuda_builder *b)
                                          .x = {b->operands[value], {.block = NONE}, {.block = NONE}},
                                          .y.block = NONE,
                                          .scratch = NONE,
+                                         .sums = NONE,
                                          .at = i,
                                          .leader = value < h->n_inputs ? NONE : net->leaders[value - h->n_inputs]};
         if (cuda_add_step(b, &output))
@@ -74,11 +75,11 @@ static int build_steps(struct cuda_builder *b)
     return 0;
 }
 
-int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **out,
-                        struct bgd_err *err)
+int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, bool fuse_blocks,
+                        struct cuda_network **out, struct bgd_err *err)
 {
     const struct bgd_format_header *h = model->header;
-    struct cuda_builder b = {.model = model, .err = err};
+    struct cuda_builder b = {.model = model, .err = err, .fuse_blocks = fuse_blocks && type != KERNEL_F32};
     *out = NULL;
     b.net = calloc(1, sizeof *b.net);
     b.homes = calloc(h->n_values, sizeof *b.homes);

@@ -70,11 +70,13 @@ static struct graph *begin(uint32_t channels, uint32_t *x)
     return g;
 }
 
-/* Its steps in f16 as words: "conv+add+relu", and ":f32" behind one that computes f32. */
-static char *steps_of(const struct net *net)
+/* Its steps as words: "conv+add+relu", and ":f32" behind one that computes f32. */
+static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_blocks)
 {
     static const char *const kinds[] = {[CUDA_CONV] = "conv",
                                         [CUDA_DEPTHWISE] = "depthwise",
+                                        [CUDA_EXPAND] = "expand",
+                                        [CUDA_PROJECT] = "project",
                                         [CUDA_GROUPED] = "grouped",
                                         [CUDA_ACTIVATE] = "activate",
                                         [CUDA_COMBINE] = "combine",
@@ -89,13 +91,13 @@ static char *steps_of(const struct net *net)
     static const char *const functions[] = {"", "+relu", "+sigmoid", "+silu", "+selu"};
     struct cuda_network *network;
     struct bgd_err err = {0};
-    must(cuda_network_create(net->model, KERNEL_F16, 2, &network, &err), &err);
+    must(cuda_network_create(net->model, type, 2, fuse_blocks, &network, &err), &err);
     char *text;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     for (uint32_t i = 0; i < network->n_steps; i++) {
         const struct cuda_step *step = &network->steps[i];
-        bool residual = step->kind == CUDA_CONV && step->x[1].block != NONE;
+        bool residual = (step->kind == CUDA_CONV && step->x[1].block != NONE) || step->x[2].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
         fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
                 functions[step->g], f32 ? ":f32" : "");
@@ -105,14 +107,19 @@ static char *steps_of(const struct net *net)
     return text;
 }
 
-/* With `value` for its output, and without a device. */
+static void check_net(const struct net *net, enum kernel_type type, bool fuse_blocks, const char *expected)
+{
+    char *steps = steps_of(net, type, fuse_blocks);
+    cr_expect_str_eq(steps, expected);
+    free(steps);
+}
+
+/* In f16, with `value` for its output, and without a device. */
 static void check_steps(struct graph *g, uint32_t value, const char *expected)
 {
     graph_output(g, value);
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    char *steps = steps_of(&net);
-    cr_expect_str_eq(steps, expected);
-    free(steps);
+    check_net(&net, KERNEL_F16, true, expected);
     net_close(&net);
 }
 
@@ -176,6 +183,68 @@ Test(cuda, squeeze_and_excite_is_one_step)
     g = begin(16, &x); /* the same layers over more than one pixel */
     x = unary(g, BGD_OP_SILU, "silu", conv1(g, "a", x, 3));
     check_steps(g, conv1(g, "b", x, 16), "conv+silu conv output");
+}
+
+static uint32_t depthwise(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    return net_conv(g, "depthwise", x, graph_shape(g, x).c, window, graph_shape(g, x).c, 1);
+}
+
+/* An EfficientNet's block. */
+static uint32_t mbconv(struct graph *g, uint32_t x)
+{
+    uint32_t y = unary(g, BGD_OP_SILU, "expanded", conv1(g, "expand", x, 96));
+    y = squeeze_excite(g, unary(g, BGD_OP_SILU, "wide", depthwise(g, y, graph_window(5, 1, 2))));
+    return graph_op(g, BGD_OP_ADD, "sum", conv1(g, "project", y, graph_shape(g, x).c), x);
+}
+
+Test(cuda, a_block_of_an_efficientnet_never_writes_what_is_in_its_middle)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    graph_output(g, unary(g, BGD_OP_SOFTMAX, "f32", mbconv(g, x)));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    const char *plain = "conv+silu depthwise+silu mean excite+silu+sigmoid combine conv+add softmax:f32 output";
+    check_net(&net, KERNEL_F16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_BF16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_F16, false, plain);
+    check_net(&net, KERNEL_F32, true,
+              "conv+silu:f32 depthwise+silu:f32 mean:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
+    net_close(&net);
+}
+
+Test(cuda, what_is_no_block_of_an_efficientnet_is_left_alone)
+{
+    uint32_t x;
+    struct graph *g = begin(65, &x); /* too many inputs to expand them twice */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, depthwise(g, conv3(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* another kernel than 3x3 and 5x5 */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(1, 1, 0)), "conv depthwise output");
+    g = begin(16, &x); /* in groups, but not depthwise */
+    x = conv1(g, "a", x, 72);
+    check_steps(g, net_conv(g, "grouped", x, 72, graph_window(3, 1, 1), 8, 1), "conv grouped output");
+    struct bgd_window dilated = graph_window(3, 1, 2);
+    dilated.dilation_h = dilated.dilation_w = 2;
+    g = begin(16, &x);
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), dilated), "conv depthwise output");
+    g = begin(16, &x); /* the expanded value is seen */
+    x = conv1(g, "a", x, 72);
+    graph_output(g, x);
+    check_steps(g, depthwise(g, x, graph_window(3, 1, 1)), "conv depthwise output output");
+
+    g = begin(16, &x); /* the gated value is seen */
+    x = squeeze_excite(g, x);
+    graph_output(g, x);
+    check_steps(g, conv1(g, "a", x, 8), "mean excite+silu+sigmoid combine conv output output");
+    g = begin(16, &x); /* too many outputs */
+    check_steps(g, conv1(g, "a", squeeze_excite(g, x), 328), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, conv3(g, "a", squeeze_excite(g, x), 8), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* a gate per pixel */
+    x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "b", x, 1)));
+    check_steps(g, conv1(g, "a", x, 8), "conv+sigmoid combine conv output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)

@@ -1,8 +1,8 @@
 /*
  * The emulated CUDA runtime. What is put into a stream runs at once, in the caller; while a stream is captured it is kept, and
  * runs when the graph is launched. With a clock (emulation_clock) nothing runs. So nothing here finds a missing wait. What it does
- * find, and a GPU does not: a barrier that only some threads of a block reach, memory that is read before it was written (it is
- * NAN), a copy in a batch whose source is not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
+ * find, and a GPU does not: a barrier that only some threads of a block or of a warp reach, memory that is read before it was
+ * written (it is NAN), a copy in a batch whose source is not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
  *
  * Of several devices each thread has one that is current. Streams, events, graphs and device memory are one device's, and are
  * used while that one is current, or it is an error, also where CUDA would allow it; but for freeing and destroying.
@@ -115,10 +115,22 @@ struct fiber : context {
     uint3 thread; /* that waits */
 };
 
+const unsigned warp_size = 32, warps_of_block = 1024 / warp_size;
+
+/* What the threads of a warp left for each other, twice: a thread that leaves the next may be ahead of one that reads the last.
+ * The second is read no more when a third is left, since all have met between. */
+struct warp {
+    std::vector<fiber *> waiting; /* at its barrier */
+    unsigned meetings;
+    alignas(16) char left[2][warp_size][EMULATION_EXCHANGE];
+};
+
 struct block {
     const std::function<void()> *kernel;
     unsigned threads, begun, finished;
-    std::vector<fiber *> waiting; /* at the barrier */
+    std::vector<fiber *> waiting;  /* at the block's barrier */
+    std::vector<fiber *> released; /* that waited for their warp, which has met */
+    struct warp warps[warps_of_block];
 
     context scheduler; /* the host's own stack */
     fiber *running;
@@ -188,13 +200,30 @@ void enter(fiber *fiber)
     switch_to(block.scheduler, *fiber);
 }
 
-void check_barrier()
+unsigned threads_waiting(const struct warp &warp)
 {
-    if (block.waiting.empty() || block.waiting.size() == block.threads)
-        return;
-    fprintf(stderr, "emulation: %zu of %u threads of block (%u, %u, %u) wait at a barrier, the others have left\n",
-            block.waiting.size(), block.threads, blockIdx.x, blockIdx.y, blockIdx.z);
+    return static_cast<unsigned>(warp.waiting.size());
+}
+
+/* The others have left, or wait for something else. */
+[[noreturn]] void never_meet(const char *of, unsigned waiting, unsigned threads)
+{
+    fprintf(stderr, "emulation: %u of %u threads of %s of block (%u, %u, %u) wait at a barrier that the others do not reach\n",
+            waiting, threads, of, blockIdx.x, blockIdx.y, blockIdx.z);
     abort();
+}
+
+/* The fibers that can go on. */
+std::vector<fiber *> next_fibers()
+{
+    if (!block.released.empty())
+        return std::exchange(block.released, {});
+    for (const struct warp &warp : block.warps)
+        if (threads_waiting(warp) > 0)
+            never_meet("a warp", threads_waiting(warp), warp_size);
+    if (block.waiting.size() != block.threads)
+        never_meet("all", static_cast<unsigned>(block.waiting.size()), block.threads);
+    return std::exchange(block.waiting, {});
 }
 
 void run_block(const std::function<void()> &kernel)
@@ -204,11 +233,25 @@ void run_block(const std::function<void()> &kernel)
     block.begun = block.finished = 0;
     while (block.begun < block.threads)
         enter(idle_fiber());
-    while (check_barrier(), block.finished < block.threads)
-        for (fiber *fiber : std::exchange(block.waiting, {})) {
+    while (block.finished < block.threads)
+        for (fiber *fiber : next_fibers()) {
             threadIdx = fiber->thread;
             enter(fiber);
         }
+}
+
+/* Leaves the running fiber in the middle of its thread, until it is entered again. */
+void wait_among(std::vector<fiber *> &waiting)
+{
+    fiber *fiber = block.running;
+    fiber->thread = threadIdx;
+    waiting.push_back(fiber);
+    switch_to(*fiber, block.scheduler);
+}
+
+unsigned thread_in_block()
+{
+    return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
 }
 
 void run_grid(dim3 grid, dim3 threads, const std::function<void()> &kernel)
@@ -228,10 +271,29 @@ __thread dim3 blockDim, gridDim;
 
 void __syncthreads()
 {
-    fiber *fiber = block.running;
-    fiber->thread = threadIdx;
-    block.waiting.push_back(fiber);
-    switch_to(*fiber, block.scheduler);
+    wait_among(block.waiting);
+}
+
+void __syncwarp()
+{
+    struct warp &warp = block.warps[thread_in_block() / warp_size];
+    unsigned first = thread_in_block() / warp_size * warp_size, threads = min(warp_size, block.threads - first);
+    if (threads_waiting(warp) + 1 < threads) {
+        wait_among(warp.waiting);
+        return;
+    }
+    warp.meetings++;
+    block.released.insert(block.released.end(), warp.waiting.begin(), warp.waiting.end());
+    warp.waiting.clear();
+}
+
+const void *emulation_exchange(const void *mine, size_t bytes)
+{
+    struct warp &warp = block.warps[thread_in_block() / warp_size];
+    auto &left = warp.left[warp.meetings % 2];
+    memcpy(left[thread_in_block() % warp_size], mine, bytes);
+    __syncwarp();
+    return left;
 }
 
 /* ---------------------------------------------------------------- a clock */
