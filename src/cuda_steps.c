@@ -42,7 +42,7 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     uint32_t n = net->batch;
     switch (step->kind) {
     case CUDA_DEPTHWISE:
-        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y);
+        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y, sums);
     case CUDA_GROUPED:
         return kernel_grouped(stream, n, x[0], &op->window, op->groups, constant(net, step, 0), constant(net, step, 1), step->f,
                               y);

@@ -32,11 +32,16 @@ static uint32_t concat(struct graph *g, const char *name, uint32_t a, uint32_t b
     return graph_op_n(g, BGD_OP_CONCAT, name, (uint32_t[]){a, b}, 2);
 }
 
-static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+static uint32_t excite(struct graph *g, uint32_t x, uint32_t mean)
 {
-    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", unary(g, BGD_OP_GLOBAL_MEAN, "mean", x), 3));
+    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", mean, 3));
     y = unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "excite", y, graph_shape(g, x).c));
     return graph_op(g, BGD_OP_MUL, "excited", x, y);
+}
+
+static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+{
+    return excite(g, x, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x));
 }
 
 static struct device *open_device(enum bgd_precision precision)
@@ -96,8 +101,9 @@ static char *steps_of(const struct net *net)
         const struct cuda_step *step = &network->steps[i];
         bool residual = step->kind == CUDA_CONV && step->x[1].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
-        fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
-                functions[step->g], f32 ? ":f32" : "");
+        bool sums = step->kind == CUDA_DEPTHWISE && step->sums != NONE;
+        fprintf(stream, "%s%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
+                functions[step->g], sums ? "+sums" : "", f32 ? ":f32" : "");
     }
     fclose(stream);
     cuda_network_destroy(network);
@@ -175,6 +181,38 @@ Test(cuda, squeeze_and_excite_is_one_step)
     g = begin(16, &x); /* the same layers over more than one pixel */
     x = unary(g, BGD_OP_SILU, "silu", conv1(g, "a", x, 3));
     check_steps(g, conv1(g, "b", x, 16), "conv+silu conv output");
+}
+
+static uint32_t depthwise(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    return unary(g, BGD_OP_SILU, "depthwise_silu", net_conv(g, "depthwise", x, 16, window, 16, 1));
+}
+
+Test(cuda, squeeze_and_excite_reads_a_depthwise_convolutions_sums)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    x = squeeze_excite(g, depthwise(g, x, graph_window(3, 1, 1)));
+    check_steps(g, x, "depthwise+silu+sums excite+silu+sigmoid combine output");
+
+    g = begin(16, &x); /* the convolution alone, and as a value that is seen */
+    x = net_conv(g, "depthwise", x, 16, graph_window(5, 2, 2), 16, 1);
+    graph_output(g, x);
+    check_steps(g, squeeze_excite(g, x), "depthwise+sums excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* not by an excite alone */
+    x = depthwise(g, x, graph_window(3, 1, 1));
+    uint32_t mean = unary(g, BGD_OP_GLOBAL_MEAN, "mean", x);
+    graph_output(g, mean);
+    check_steps(g, excite(g, x, mean), "depthwise+silu mean excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* a mean that no excite reads */
+    x = unary(g, BGD_OP_GLOBAL_MEAN, "mean", depthwise(g, x, graph_window(3, 1, 1)));
+    check_steps(g, net_dense(g, "dense", x, 6, 1), "depthwise+silu mean conv output");
+
+    g = begin(16, &x); /* a window for which there is no fast kernel */
+    x = squeeze_excite(g, depthwise(g, x, graph_window(4, 1, 1)));
+    check_steps(g, x, "depthwise+silu mean excite+silu+sigmoid combine output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)
