@@ -75,7 +75,7 @@ __device__ static void expand_pixels(kernel_value x, const tiling &cut, const ti
         for (uint32_t j = 0; j < TILES; j++)
             for (uint32_t i = 0; i < 4; i++)
                 expanded[pixel + i / 2 * 8][j * MMA_COLUMNS + 2 * t + i % 2] =
-                    from_float<T>(rows[i / 2] ? activated(sums[j][i], f) : 0);
+                    from_float<T>(rows[i / 2] ? activated<T>(sums[j][i], f) : 0);
     }
 }
 
@@ -134,7 +134,7 @@ __device__ static void convolve_tile(const T expanded[AREA_MAX][PITCH], const ti
         for (uint32_t q = 0; q < strip<STRIDE> && at.column + column + q < y.w; q++) {
             part<T> stored;
             for (uint32_t k = 0; k < PART; k++) {
-                float value = activated(sums[q][k], g);
+                float value = activated<T>(sums[q][k], g);
                 total[k] += value;
                 stored.at[k] = from_float<T>(value);
             }

@@ -79,14 +79,21 @@ cudaError_t kernel_combine(cudaStream_t stream, uint32_t n, bool multiply, struc
 /* BGD_OP_DENOISE */
 cudaError_t kernel_denoise(cudaStream_t stream, uint32_t n, struct kernel_value x, float cut, struct kernel_value y);
 
-/* ---------------------------------------------------------------- convolution.cu: what cuDNN does badly */
+/* ---------------------------------------------------------------- depthwise.cu: what cuDNN does badly */
 
 /* y = f(depthwise convolution of x + bias): one filter a channel. weight (kernel_h, kernel_w, padded c) and bias (padded c)
- * are f32, 16-byte aligned, 0 in the padding. */
+ * are f32, 16-byte aligned, 0 in the padding. Fast for kernels of 1x1, 3x3 and 5x5, stride 1, any dilation, and for the last two
+ * with stride 2; with any other window slow. `sums` are y's, or NULL. */
 cudaError_t kernel_depthwise(cudaStream_t stream, uint32_t n, struct kernel_value x, const struct bgd_window *window,
-                             const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y);
+                             const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y,
+                             struct kernel_sums sums);
 
-/* The same with any number of groups, one thread an output: correct, and slow. weight (kernel_h, kernel_w, x.c / groups,
+/* The tiles of kernel_depthwise's sums; 0: of those values and that window it makes none. */
+uint32_t kernel_depthwise_tiles(struct kernel_value x, const struct bgd_window *window, struct kernel_value y);
+
+/* ---------------------------------------------------------------- convolution.cu */
+
+/* A convolution with any number of groups, one thread an output: correct, and slow. weight (kernel_h, kernel_w, x.c / groups,
  * padded y.c), bias (padded y.c). */
 cudaError_t kernel_grouped(cudaStream_t stream, uint32_t n, struct kernel_value x, const struct bgd_window *window,
                            uint32_t groups, const float *weight, const float *bias, enum kernel_activation f,

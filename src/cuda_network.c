@@ -84,12 +84,13 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
     b.net = calloc(1, sizeof *b.net);
     b.homes = calloc(h->n_values, sizeof *b.homes);
     b.operands = calloc(h->n_values, sizeof *b.operands);
+    b.sums = calloc(h->n_values, sizeof *b.sums);
     b.computed = calloc(h->n_values, sizeof *b.computed);
     b.done = calloc(h->n_ops, sizeof *b.done);
     if (b.net)
         b.net->leaders = malloc(h->n_ops * sizeof *b.net->leaders);
     int code;
-    if (!b.net || !b.net->leaders || !b.homes || !b.operands || !b.computed || !b.done) {
+    if (!b.net || !b.net->leaders || !b.homes || !b.operands || !b.sums || !b.computed || !b.done) {
         code = err_set(err, BGD_MEMORY, "out of memory");
     } else if (!(code = uses_build(model, &b.uses, err))) {
         b.net->model = model;
@@ -97,7 +98,7 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         b.net->batch = batch ? batch : choose_batch(model, type);
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
-            b.operands[i].block = NONE;
+            b.operands[i].block = b.sums[i].block = NONE;
         for (uint32_t i = 0; i < h->n_ops; i++)
             b.net->leaders[i] = NONE;
         cuda_find_homes(&b);
@@ -110,6 +111,7 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
     uses_free(&b.uses);
     free(b.homes);
     free(b.operands);
+    free(b.sums);
     free(b.computed);
     free(b.done);
     return code;

@@ -111,6 +111,8 @@ static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between
     struct shape in = model_shape(b->model, first_op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, second)).c;
     step.x[0] = b->operands[first_op->inputs[0]];
+    step.sums = b->sums[first_op->inputs[0]].block;
+    step.tiles = b->sums[first_op->inputs[0]].tiles;
     step.squeezed = model_shape(b->model, model_op_value(b->model, index)).c;
     step.f = activation_of(b->model->ops[between].code);
     b->done[between] = b->done[second] = true;
@@ -124,6 +126,30 @@ static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between
         cuda_add_padded(b, second_op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
         return b->err->code;
     return cuda_finish_step(b, &step, value, b->net->type);
+}
+
+int cuda_take_mean(struct cuda_builder *b, uint32_t value, uint32_t tiles, struct cuda_step *step)
+{
+    uint32_t mean = 0, between;
+    while (mean < b->model->header->n_ops &&
+           (b->model->ops[mean].code != BGD_OP_GLOBAL_MEAN || b->model->ops[mean].inputs[0] != value))
+        mean++;
+    if (tiles == 0 || mean == b->model->header->n_ops)
+        return 0;
+    uint32_t mean_value = model_op_value(b->model, mean);
+    uint32_t first = uses_sole_reader(&b->uses, mean_value, BGD_OP_CONV);
+    if (first == NONE || find_excite(b, first, &between) == NONE)
+        return 0;
+    struct shape s = model_shape(b->model, value);
+    uint64_t bytes = (uint64_t)b->net->batch * tiles * kernel_lanes(s.c) * cuda_type_bytes(KERNEL_F32);
+    step->sums = cuda_add_block(b->net, bytes, b->err);
+    step->tiles = tiles;
+    if (step->sums == NONE)
+        return b->err->code;
+    b->sums[mean_value] = (struct cuda_sums){step->sums, tiles};
+    b->operands[mean_value].value = (struct kernel_value){NULL, s.c, s.h, s.w, kernel_lanes(s.c), b->net->type};
+    b->done[mean] = true;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- convolutions */
@@ -143,6 +169,11 @@ static int build_grouped(struct cuda_builder *b, uint32_t index)
     const struct cuda_order order = cuda_outputs_last(in.c / op->groups, out, op->window.kernel_h, op->window.kernel_w);
     if (cuda_add_ordered(b, op->tensors[0], KERNEL_F32, order, &step.constants[0]) ||
         cuda_add_padded(b, op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[1]))
+        return b->err->code;
+    const struct cuda_operand y = cuda_place(b, value, b->net->type);
+    if (y.block == NONE)
+        return b->err->code;
+    if (depthwise && cuda_take_mean(b, value, kernel_depthwise_tiles(step.x[0].value, &op->window, y.value), &step))
         return b->err->code;
     return cuda_finish_step(b, &step, value, b->net->type);
 }

@@ -42,7 +42,7 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     uint32_t n = net->batch;
     switch (step->kind) {
     case CUDA_DEPTHWISE:
-        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y);
+        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y, sums);
     case CUDA_EXPAND:
         return kernel_expand(stream, n, x[0], constant(net, step, 0), constant(net, step, 1), step->f, &op->window,
                              constant(net, step, 2), constant(net, step, 3), step->g, y, sums);

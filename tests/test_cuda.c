@@ -33,11 +33,16 @@ static uint32_t concat(struct graph *g, const char *name, uint32_t a, uint32_t b
     return graph_op_n(g, BGD_OP_CONCAT, name, (uint32_t[]){a, b}, 2);
 }
 
-static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+static uint32_t excite(struct graph *g, uint32_t x, uint32_t mean)
 {
-    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", unary(g, BGD_OP_GLOBAL_MEAN, "mean", x), 3));
+    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", mean, 3));
     y = unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "excite", y, graph_shape(g, x).c));
     return graph_op(g, BGD_OP_MUL, "excited", x, y);
+}
+
+static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+{
+    return excite(g, x, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x));
 }
 
 static struct device *open_device(enum bgd_precision precision)
@@ -99,8 +104,9 @@ static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_bl
         const struct cuda_step *step = &network->steps[i];
         bool residual = (step->kind == CUDA_CONV && step->x[1].block != NONE) || step->x[2].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
-        fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
-                functions[step->g], f32 ? ":f32" : "");
+        bool sums = step->kind != CUDA_EXCITE && step->sums != NONE;
+        fprintf(stream, "%s%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
+                functions[step->g], sums ? "+sums" : "", f32 ? ":f32" : "");
     }
     fclose(stream);
     cuda_network_destroy(network);
@@ -204,12 +210,12 @@ Test(cuda, a_block_of_an_efficientnet_never_writes_what_is_in_its_middle)
     struct graph *g = begin(16, &x);
     graph_output(g, unary(g, BGD_OP_SOFTMAX, "f32", mbconv(g, x)));
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    const char *plain = "conv+silu depthwise+silu mean excite+silu+sigmoid combine conv+add softmax:f32 output";
-    check_net(&net, KERNEL_F16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
-    check_net(&net, KERNEL_BF16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    const char *plain = "conv+silu depthwise+silu+sums excite+silu+sigmoid combine conv+add softmax:f32 output";
+    check_net(&net, KERNEL_F16, true, "expand+silu+silu+sums excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_BF16, true, "expand+silu+silu+sums excite+silu+sigmoid project+add softmax:f32 output");
     check_net(&net, KERNEL_F16, false, plain);
     check_net(&net, KERNEL_F32, true,
-              "conv+silu:f32 depthwise+silu:f32 mean:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
+              "conv+silu:f32 depthwise+silu+sums:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
     net_close(&net);
 }
 
@@ -245,6 +251,33 @@ Test(cuda, what_is_no_block_of_an_efficientnet_is_left_alone)
     g = begin(16, &x); /* a gate per pixel */
     x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "b", x, 1)));
     check_steps(g, conv1(g, "a", x, 8), "conv+sigmoid combine conv output");
+}
+
+Test(cuda, squeeze_and_excite_reads_a_depthwise_convolutions_sums)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    x = squeeze_excite(g, unary(g, BGD_OP_SILU, "depthwise_silu", depthwise(g, x, graph_window(3, 1, 1))));
+    check_steps(g, x, "depthwise+silu+sums excite+silu+sigmoid combine output");
+
+    g = begin(16, &x); /* the convolution alone, and as a value that is seen */
+    x = depthwise(g, x, graph_window(5, 2, 2));
+    graph_output(g, x);
+    check_steps(g, squeeze_excite(g, x), "depthwise+sums excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* not by an excite alone */
+    x = unary(g, BGD_OP_SILU, "depthwise_silu", depthwise(g, x, graph_window(3, 1, 1)));
+    uint32_t mean = unary(g, BGD_OP_GLOBAL_MEAN, "mean", x);
+    graph_output(g, mean);
+    check_steps(g, excite(g, x, mean), "depthwise+silu mean excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* a mean that no excite reads */
+    x = unary(g, BGD_OP_GLOBAL_MEAN, "mean", unary(g, BGD_OP_SILU, "depthwise_silu", depthwise(g, x, graph_window(3, 1, 1))));
+    check_steps(g, net_dense(g, "dense", x, 6, 1), "depthwise+silu mean conv output");
+
+    g = begin(16, &x); /* a window for which there is no fast kernel */
+    x = squeeze_excite(g, unary(g, BGD_OP_SILU, "depthwise_silu", depthwise(g, x, graph_window(4, 1, 1))));
+    check_steps(g, x, "depthwise+silu mean excite+silu+sigmoid combine output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)
