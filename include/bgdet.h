@@ -198,13 +198,18 @@ enum bgd_precision {
     BGD_PRECISION_BF16,
 };
 
+/* A set of GPUs has bit i for the one that CUDA numbers i: of up to 64. */
+#define BGD_GPUS_ALL UINT64_MAX /* that are there */
+
 struct bgd_engine_options {
     const char *device; /* "auto", "onednn", "ref", "cuda"; NULL is "auto": CUDA if a device answers, else oneDNN */
+    uint64_t gpus;      /* that share the work, all of one kind; no CPU stands in for them. 0: GPU 0, if the device is CUDA */
     enum bgd_precision precision;
-    uint32_t batch;    /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
-    uint32_t lanes;    /* calls that may run at the same time, at the most; 0: 1 */
-    bool uncalibrated; /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
-    bool evidence;     /* results say where: bgd_result.regions. It changes nothing else in them */
+    uint32_t batch;     /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
+    uint32_t lanes;     /* calls that may run at the same time, at the most; 0: 1 */
+    uint32_t gpu_lanes; /* where the calls wait (bgd_engine_waits), those on each GPU, instead; 0: as `lanes` */
+    bool uncalibrated;  /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
+    bool evidence;      /* results say where: bgd_result.regions. It changes nothing else in them */
 };
 
 /*
@@ -216,9 +221,13 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
 void bgd_engine_close(struct bgd_engine *engine);
 
 const char *bgd_engine_device(const struct bgd_engine *engine); /* the backend taken: "onednn", ... */
-uint32_t bgd_engine_lanes(const struct bgd_engine *engine);     /* calls at the same time: options.lanes, or fewer */
+uint64_t bgd_engine_gpus(const struct bgd_engine *engine);      /* the set that is used; 0 on a CPU */
+uint32_t bgd_engine_lanes(const struct bgd_engine *engine);     /* calls at the same time: as in the options, or fewer */
 uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per call at the most */
 bool bgd_engine_halved(const struct bgd_engine *engine);        /* the batch, since the device's memory holds no more */
+/* Does a call of bgd_engine_score for the most part wait, asleep, for a device that computes apart from the host? Otherwise it
+ * computes on its thread. */
+bool bgd_engine_waits(const struct bgd_engine *engine);
 /* Why a faster device of this build was not taken: one line. "" if none was passed over. */
 const char *bgd_engine_passed_over(const struct bgd_engine *engine);
 uint32_t bgd_engine_width(const struct bgd_engine *engine);  /* the largest size that pictures are shrunk to, */
@@ -227,11 +236,12 @@ uint32_t bgd_engine_height(const struct bgd_engine *engine); /* for bgd_image_de
 /*
  * Scores `n` <= batch pictures into `results`, in order. A picture's result depends on that picture alone: not
  * on `n`, its neighbours, the lane or the number of lanes, to the last bit. One thread per lane (0-based) at a time.
+ * Lanes take turns among the GPUs: 0 and 1 are on different ones, where there are two. The error of one that fails names it.
  */
 int bgd_engine_score(struct bgd_engine *engine, uint32_t lane, const struct bgd_image *const *images, uint32_t n,
                      struct bgd_result *results, struct bgd_err *err);
 
-/* `bytes` of memory that the device reads pictures from the fastest, valid until the engine is closed; see
+/* `bytes` of memory that the device reads pictures from the fastest, on every GPU, valid until the engine is closed; see
  * bgd_image.borrowed. NULL where the heap is as good, or when there is none: then do without. There is one such memory: the
  * next call gives the same again if it is large enough. */
 void *bgd_engine_memory(struct bgd_engine *engine, size_t bytes);

@@ -32,15 +32,25 @@ __device__ static void squeeze(uint32_t wide, const float *x, uint32_t squeezed_
     }
 }
 
+/* The mean of a channel over the picture that is this block's. */
+__device__ static float mean_of(kernel_value x, kernel_sums sums, uint32_t channels, uint32_t channel)
+{
+    const float *tile = sums.data + (size_t)blockIdx.x * sums.tiles * channels + channel;
+    float sum = 0;
+    for (uint32_t i = 0; i < sums.tiles; i++)
+        sum += tile[(size_t)i * channels];
+    return sum / (float)((size_t)x.h * x.w);
+}
+
 template <class T>
-static __global__ void excite(kernel_value x, uint32_t squeezed_size, const float *w1, const float *b1, kernel_activation f,
-                              const float *w2, const float *b2, kernel_activation g, kernel_value y)
+static __global__ void excite(kernel_value x, kernel_sums sums, uint32_t squeezed_size, const float *w1, const float *b1,
+                              kernel_activation f, const float *w2, const float *b2, kernel_activation g, kernel_value y)
 {
     __shared__ float values[KERNEL_EXCITE_MAX]; /* x, then squeezed */
     uint32_t wide = lane_groups(x.c) * KERNEL_LANES, excited = lane_groups(y.c) * KERNEL_LANES;
     float *squeezed = values + wide;
     for (uint32_t i = threadIdx.x; i < wide; i += THREADS)
-        values[i] = to_float(*element<T>(x, blockIdx.x, i));
+        values[i] = sums.data ? mean_of(x, sums, wide, i) : to_float(*element<T>(x, blockIdx.x, i));
     __syncthreads();
     squeeze(wide, values, squeezed_size, w1, b1, f, squeezed);
     for (uint32_t i = threadIdx.x; i < excited; i += THREADS) {
@@ -51,10 +61,11 @@ static __global__ void excite(kernel_value x, uint32_t squeezed_size, const floa
     }
 }
 
-cudaError_t kernel_excite(cudaStream_t stream, uint32_t n, kernel_value x, uint32_t squeezed, const float *w1, const float *b1,
-                          kernel_activation f, const float *w2, const float *b2, kernel_activation g, kernel_value y)
+cudaError_t kernel_excite(cudaStream_t stream, uint32_t n, kernel_value x, kernel_sums sums, uint32_t squeezed, const float *w1,
+                          const float *b1, kernel_activation f, const float *w2, const float *b2, kernel_activation g,
+                          kernel_value y)
 {
     return for_type(x.type, [&](auto zero) {
-        return launch(stream, n, THREADS, excite<decltype(zero)>, x, squeezed, w1, b1, f, w2, b2, g, y);
+        return launch(stream, n, THREADS, excite<decltype(zero)>, x, sums, squeezed, w1, b1, f, w2, b2, g, y);
     });
 }

@@ -43,6 +43,17 @@ static inline uint32_t kernel_lanes(uint32_t channels)
     return (channels + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
 }
 
+/*
+ * Sums of a value over its pixels, which a kernel takes in passing so that a mean need not read the value again. A tile is some
+ * of a picture's pixels; which, and how many tiles there are, follows from the shapes alone, and each sum has a fixed order: so
+ * a picture's sums depend on nothing but that picture, to the last bit. What is summed are the f32 before they are rounded to
+ * the value's type. Lanes beyond c hold finite numbers that mean nothing.
+ */
+struct kernel_sums {
+    float *data; /* (n, tiles, padded c), 16-byte aligned, all of it written; NULL: nobody wants them */
+    uint32_t tiles;
+};
+
 /* ---------------------------------------------------------------- layout.cu */
 
 /* y = chw (n, c, h, w) in f32; lanes beyond c become 0. */
@@ -100,12 +111,43 @@ cudaError_t kernel_lrn(cudaStream_t stream, uint32_t n, struct kernel_value x, u
 
 /* ---------------------------------------------------------------- excite.cu: the two small layers of squeeze-and-excite */
 
-/* y (c, 1, 1) = g(W2 f(W1 x + b1) + b2) for x (c, 1, 1) of any padded width. All weights f32: w1 (squeezed, padded x.c),
- * b1 (squeezed), w2 (squeezed, padded y.c), b2 (padded y.c), so that both are read along their last axis by neighbouring
- * threads; 0 in the padding. padded x.c + squeezed <= KERNEL_EXCITE_MAX. */
-cudaError_t kernel_excite(cudaStream_t stream, uint32_t n, struct kernel_value x, uint32_t squeezed, const float *w1,
-                          const float *b1, enum kernel_activation f, const float *w2, const float *b2, enum kernel_activation g,
-                          struct kernel_value y);
+/* y (c, 1, 1) = g(W2 f(W1 x + b1) + b2) for x (c, 1, 1) of any padded width; or, where there are sums, for the mean over the
+ * pixels of x (c, h, w), whose sums they are and of which nothing else is read: the tiles' sums, in order, divided by h * w. All
+ * weights f32: w1 (squeezed, padded x.c), b1 (squeezed), w2 (squeezed, padded y.c), b2 (padded y.c), so that both are read along
+ * their last axis by neighbouring threads; 0 in the padding. padded x.c + squeezed <= KERNEL_EXCITE_MAX. */
+cudaError_t kernel_excite(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_sums sums, uint32_t squeezed,
+                          const float *w1, const float *b1, enum kernel_activation f, const float *w2, const float *b2,
+                          enum kernel_activation g, struct kernel_value y);
+
+/* ---------------------------------------------------------------- expand.cu: the beginning of an EfficientNet's block */
+
+#define KERNEL_EXPAND_CHUNK 16u /* inputs */
+
+/*
+ * y = g(depthwise convolution of f(1x1 convolution of x + b1) + b2), and y's sums. f16 or bf16 only. The window's kernel is 3x3 or
+ * 5x5, its strides are both 1 or both 2, its dilations 1; what it pads is the expanded value, with 0. w1 (chunks of
+ * KERNEL_EXPAND_CHUNK inputs, padded y.c, KERNEL_EXPAND_CHUNK), of the values' type; b1 (padded y.c), w2 (kernel_h, kernel_w,
+ * padded y.c) and b2 (padded y.c), f32; all 16-byte aligned and 0 in the padding, which fills w1's last chunk, too.
+ */
+cudaError_t kernel_expand(cudaStream_t stream, uint32_t n, struct kernel_value x, const void *w1, const float *b1,
+                          enum kernel_activation f, const struct bgd_window *window, const float *w2, const float *b2,
+                          enum kernel_activation g, struct kernel_value y, struct kernel_sums sums);
+
+/* The tiles of its sums. */
+uint32_t kernel_expand_tiles(const struct bgd_window *window, struct kernel_value y);
+
+/* ---------------------------------------------------------------- project.cu: the end of an EfficientNet's block */
+
+#define KERNEL_PROJECT_CHUNK 32u /* inputs */
+#define KERNEL_PROJECT_MAX 320u  /* padded outputs */
+
+/*
+ * y = f(1x1 convolution of x * gate + bias + residual); gate (c, 1, 1), residual of y's shape, or its data NULL: none. f16 or
+ * bf16 only. weight (chunks of KERNEL_PROJECT_CHUNK inputs, padded y.c, KERNEL_PROJECT_CHUNK), of the values' type, and bias
+ * (padded y.c), f32; both 16-byte aligned and 0 in the padding, which fills the last chunk, too. Padded y.c <= KERNEL_PROJECT_MAX.
+ */
+cudaError_t kernel_project(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_value gate, const void *weight,
+                           const float *bias, struct kernel_value residual, enum kernel_activation f, struct kernel_value y);
 
 /* ---------------------------------------------------------------- upsample.cu */
 

@@ -21,8 +21,8 @@ void backend_names(char names[BACKEND_NAMES])
         used += (size_t)snprintf(names + used, BACKEND_NAMES - used, "%s%s", i ? ", " : "", backends[i]->name);
 }
 
-int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
-                 struct bgd_err *passed_over, struct bgd_err *err)
+int backend_open(const char *name, uint64_t gpus, enum bgd_precision precision, const struct backend **backend,
+                 struct device **device, struct bgd_err *passed_over, struct bgd_err *err)
 {
     passed_over->code = BGD_OK;
     bool any = !name || strcmp(name, "auto") == 0;
@@ -31,7 +31,7 @@ int backend_open(const char *name, enum bgd_precision precision, const struct ba
         if (!wanted)
             continue;
         *backend = backends[i];
-        int code = backends[i]->open(precision, device, err);
+        int code = backends[i]->open(gpus, precision, device, err);
         if (code == 0 || !any)
             return code;
         if (!passed_over->code)
@@ -46,11 +46,19 @@ int backend_open(const char *name, enum bgd_precision precision, const struct ba
     return err_set(err, BGD_ARGUMENT, "no device \"%s\" in this build (it has %s)", name, names);
 }
 
-int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_err *err)
+int backend_check_cpu(const char *name, uint64_t gpus, enum bgd_precision precision, struct bgd_err *err)
 {
+    if (gpus)
+        return err_set(err, BGD_ARGUMENT, "the device \"%s\" is a CPU: it has no GPUs to choose from", name);
     if (precision == BGD_PRECISION_AUTO || precision == BGD_PRECISION_F32)
         return 0;
     return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32, not in f16 or bf16", name);
+}
+
+uint64_t backend_no_gpus(const struct device *device)
+{
+    (void)device;
+    return 0;
 }
 
 void *backend_no_memory(struct device *device, size_t bytes)

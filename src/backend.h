@@ -5,10 +5,12 @@
  *
  * An *exec* is one lane: a model made ready for batches of up to `batch` pictures, with an arena of its own, used by
  * one thread at a time. Execs of one model that run side by side share weights and compiled code: the later ones name
- * the first as `sibling`. Fusing, layouts and precision are the backend's private business inside prepare.
+ * the first as `sibling`. A device may be several GPUs, each with weights of its own; an exec is on one of them. Fusing,
+ * layouts and precision are the backend's private business inside prepare.
  *
  * On every backend a picture's outputs depend on that picture alone, to the last bit: not on n, its place in the
- * batch, the other pictures, or the number of lanes. (On CUDA `batch` itself may choose other sums, and so other last bits.)
+ * batch, the other pictures, the number of lanes, or the GPU. (On CUDA `batch` itself may choose other sums, and so other
+ * last bits.)
  *
  * Errors are BGD_DEVICE, BGD_MEMORY or BGD_ARGUMENT; of a mask that is not finite, BGD_DAMAGED, from feed or, where the device
  * is ahead of its host, from fetch. After a failed call the exec may be released, and nothing else.
@@ -28,20 +30,48 @@ struct backend_mask {
     float threshold; /* as in struct feed_mask */
 };
 
+/* What a device can do at the most, as measured on it. */
+struct backend_ceilings {
+    double copy;            /* bytes per second, read and written added up, of a copy that no cache holds */
+    double macs;            /* multiply-accumulates per second, of a matrix product that suits the device, in its precision */
+    uint32_t element_bytes; /* of a value's element in that precision: 4 or 2 */
+};
+
+/* Which step of a run computes an op, and how long it takes. Steps are numbered from 0 on without gaps, in the order of the run;
+ * ops that one step computes together have its number. */
+struct backend_op_time {
+    uint32_t step;
+    double seconds; /* of the whole step, for all pictures of the run: the median of the repeats; the same in all of its ops */
+};
+
+#define BACKEND_TEXT 320u
+
 struct backend {
     const char *name; /* "ref", "onednn", "cuda" */
-    uint32_t lanes;   /* execs side by side that help at the most: more would take memory, and no less time */
-    bool own_memory;  /* not the host's, and less: a batch that does not fit is worth halving */
+    uint32_t lanes;   /* execs side by side that help at the most, on each GPU: more would take memory, and no less time */
 
-    /* BGD_DEVICE when there is no such device, BGD_ARGUMENT when it does not compute in that precision. */
-    int (*open)(enum bgd_precision precision, struct device **device, struct bgd_err *err);
+    /* It computes apart from the host: fetch waits for it, asleep. Its memory is not the host's, and less: a batch that does
+     * not fit is worth halving. */
+    bool own_memory;
+
+    /* `gpus` as in bgd_engine_options. BGD_DEVICE when there is no such device, BGD_ARGUMENT when it does not compute in that
+     * precision, or has not those GPUs. */
+    int (*open)(uint64_t gpus, enum bgd_precision precision, struct device **device, struct bgd_err *err);
     void (*close)(struct device *device);
 
-    /* Memory from which feed takes pixels the fastest, valid until close; NULL where the heap is as good, or there is none. */
+    /* What it is, with which library and in which precision, for people: "oneDNN 2.6.3, f32, AVX-512". */
+    void (*describe)(const struct device *device, char text[BACKEND_TEXT]);
+
+    /* The set that was opened; 0 of a CPU. */
+    uint64_t (*gpus)(const struct device *device);
+
+    /* Memory from which feed takes pixels the fastest, on every GPU, valid until close; NULL where the heap is as good, or
+     * there is none. Not while an exec is fed. */
     void *(*memory)(struct device *device, size_t bytes);
 
-    /* `batch` 0 lets the backend choose. `model` is borrowed until release; `sibling` (or NULL) must stay until then, too. */
-    int (*prepare)(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
+    /* On GPU `gpu` of the set; 0 on a CPU. `batch` 0 lets the backend choose. `model` is borrowed until release; `sibling` (or
+     * NULL), of the same GPU, must stay until then, too. */
+    int (*prepare)(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
                    struct exec **exec, struct bgd_err *err);
     void (*release)(struct exec *exec);
 
@@ -60,6 +90,19 @@ struct backend {
 
     /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
     int (*fetch)(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err);
+
+    /* Measured now, on the calling thread: of a CPU what one thread can do, of GPUs the whole of the first. Takes about a second; no
+     * exec of the device may be prepared meanwhile. Seconds are the device's own: of a CPU, those for which the thread has a core. */
+    int (*ceilings)(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err);
+
+    /*
+     * Runs n pictures as `run` does, but step by step and timed, `repeats` times (1 or more).
+     * times[i] is op i's. What is computed between ops counts with the op that it is done for: an input's change of layout, or its
+     * copy, with the op that reads it; an output's unpacking with the op that computes it (an output that is an input: with none).
+     * An op that takes no step, since the ops before it leave its value in place (concat), has the number of the latest of those.
+     * Outputs are as after `run`.
+     */
+    int (*profile)(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err);
 };
 
 extern const struct backend backend_ref;    /* plain loops in f32, sums in double: what "correct" means */
@@ -75,11 +118,13 @@ void backend_names(char names[BACKEND_NAMES]);
 
 /* Opens the device named `name`, or for NULL or "auto" the first that answers (never "ref" unless it is alone); `passed_over`
  * is the error of the first before it that did not, code 0 if there is none; of none that answers, it is the error. */
-int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
-                 struct bgd_err *passed_over, struct bgd_err *err);
+int backend_open(const char *name, uint64_t gpus, enum bgd_precision precision, const struct backend **backend,
+                 struct device **device, struct bgd_err *passed_over, struct bgd_err *err);
 
-/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32, and no memory of their own. */
-int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_err *err);
+/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32 and no GPUs are named, and no memory of
+ * their own. */
+int backend_check_cpu(const char *name, uint64_t gpus, enum bgd_precision precision, struct bgd_err *err);
+uint64_t backend_no_gpus(const struct device *device);
 void *backend_no_memory(struct device *device, size_t bytes);
 
 #endif

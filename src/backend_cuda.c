@@ -6,15 +6,19 @@
  * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
  * only fetch waits for the device.
  *
- * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). After an error that the device does not
- * recover from, every call fails; the process must be started anew.
+ * A device is one GPU or several of one kind, each with a cuDNN and weights of its own; page-locked memory is for all of them.
+ * CUDA numbers those that CUDA_VISIBLE_DEVICES leaves. With BGDET_CUDA_UNFUSED in the environment the blocks of EfficientNets are
+ * not fused (cuda_blocks.h): for comparing the two. After an error that a GPU does not recover from, every call fails; the
+ * process must be started anew.
  */
 #include "backend.h"
 #include "bytes.h"
+#include "cuda_ceilings.h"
 #include "cuda_error.h"
 #include "cuda_feed.h"
 #include "cuda_network.h"
 #include "err.h"
+#include "measure.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -23,6 +27,12 @@
 
 #define CAPABILITY_LEAST 8 /* Ampere: what kernels are compiled for (CMakeLists.txt) */
 #define LANES 3u           /* one copies in, one computes, one copies out and turns scores into results */
+#define GPUS_MAX 64        /* bits of a set */
+
+struct gpu {
+    int number;          /* CUDA's */
+    struct cudnn *cudnn; /* NULL: it is not used */
+};
 
 /* Page-locked memory that somebody else fills. */
 struct memory {
@@ -33,12 +43,14 @@ struct memory {
 
 struct device {
     enum kernel_type type;
-    struct cudnn *cudnn;
+    uint64_t gpus;
+    struct gpu numbered[GPUS_MAX];
     struct memory *memory;
 };
 
 struct exec {
-    struct device *device;
+    const struct device *device;
+    const struct gpu *gpu;
     struct cuda_network *network;
     cudaStream_t stream;
     cudaEvent_t done; /* the last run */
@@ -51,6 +63,20 @@ struct exec {
     uint32_t *not_finite;                   /* on the device, and page-locked: was a mask fed that is not finite? */
     uint32_t *not_finite_fetched;
 };
+
+/* ---------------------------------------------------------------- one GPU of several */
+
+/* What a thread asks of CUDA it asks of its current device: whatever is about to be done with a GPU begins with this. */
+static int take(const struct gpu *gpu, struct bgd_err *err)
+{
+    return cuda_check(cudaSetDevice(gpu->number), "taking the device", err);
+}
+
+/* The error of a GPU says whose it is. */
+static int failed_on(const struct gpu *gpu, struct bgd_err *err)
+{
+    return err->code == BGD_DEVICE || err->code == BGD_MEMORY ? err_prefix(err, "GPU %d: ", gpu->number) : err->code;
+}
 
 /* ---------------------------------------------------------------- device */
 
@@ -77,7 +103,11 @@ static void cuda_close(struct device *device)
         cudaFreeHost(memory->bytes);
         free(memory);
     }
-    cudnn_close(device->cudnn);
+    for (int i = 0; i < GPUS_MAX; i++)
+        if (device->numbered[i].cudnn) {
+            cudaSetDevice(i);
+            cudnn_close(device->numbered[i].cudnn);
+        }
     free(device);
 }
 
@@ -95,32 +125,72 @@ static int no_device(cudaError_t error, struct bgd_err *err)
     return cuda_check(error, "looking for a device", err);
 }
 
-static int cuda_open(enum bgd_precision precision, struct device **out, struct bgd_err *err)
+static int open_gpu(struct gpu *gpu, struct bgd_err *err)
 {
-    static const enum kernel_type types[] = {[BGD_PRECISION_AUTO] = KERNEL_F16,
-                                             [BGD_PRECISION_F32] = KERNEL_F32,
-                                             [BGD_PRECISION_F16] = KERNEL_F16,
-                                             [BGD_PRECISION_BF16] = KERNEL_BF16};
-    int count, major;
-    *out = NULL;
-    cudaError_t found = cudaGetDeviceCount(&count);
-    if (found)
-        return no_device(found, err);
-    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err))
+    int major;
+    char path[4096];
+    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu->number), "looking at the device",
+                   err))
         return err->code;
     if (major < CAPABILITY_LEAST)
         return err_set(err, BGD_DEVICE, "the CUDA device has compute capability %d.x, expected %d.0 or later", major,
                        CAPABILITY_LEAST);
     /* A thread that waits shall sleep, not spin. */
-    if (cuda_check(cudaSetDevice(0), "taking the device", err) ||
-        cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "setting up the device", err))
+    return take(gpu, err) || cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "setting up the device", err) ||
+                   cudnn_open(NULL, cache_folder(path, sizeof path), &gpu->cudnn, err)
+               ? err->code
+               : 0;
+}
+
+/* Another kind of GPU has other plans, and its sums other last bits: a row would depend on who had computed it. */
+static int check_kind(int first, int number, struct bgd_err *err)
+{
+    struct cudaDeviceProp a, b;
+    if (cuda_check(cudaGetDeviceProperties(&a, first), "looking at the device", err) ||
+        cuda_check(cudaGetDeviceProperties(&b, number), "looking at the device", err))
         return err->code;
+    if (strcmp(a.name, b.name) != 0 || a.multiProcessorCount != b.multiProcessorCount)
+        return err_set(err, BGD_ARGUMENT, "GPU %d is %s with %d multiprocessors, GPU %d %s with %d: expected GPUs of one kind",
+                       first, a.name, a.multiProcessorCount, number, b.name, b.multiProcessorCount);
+    return 0;
+}
+
+static int open_gpus(struct device *device, struct bgd_err *err)
+{
+    int first = __builtin_ctzll(device->gpus);
+    for (int i = first; i < GPUS_MAX; i++) {
+        struct gpu *gpu = &device->numbered[i];
+        gpu->number = i;
+        if (!(device->gpus >> i & 1))
+            continue;
+        if ((i > first && check_kind(first, i, err)) || open_gpu(gpu, err))
+            return failed_on(gpu, err);
+    }
+    return 0;
+}
+
+static int cuda_open(uint64_t gpus, enum bgd_precision precision, struct device **out, struct bgd_err *err)
+{
+    static const enum kernel_type types[] = {[BGD_PRECISION_AUTO] = KERNEL_F16,
+                                             [BGD_PRECISION_F32] = KERNEL_F32,
+                                             [BGD_PRECISION_F16] = KERNEL_F16,
+                                             [BGD_PRECISION_BF16] = KERNEL_BF16};
+    int count;
+    *out = NULL;
+    cudaError_t found = cudaGetDeviceCount(&count);
+    if (found)
+        return no_device(found, err);
+    uint64_t there = count < GPUS_MAX ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
+    uint64_t wanted = gpus == BGD_GPUS_ALL ? there : gpus ? gpus : 1;
+    if (wanted & ~there)
+        return err_set(err, BGD_ARGUMENT, "GPU %d: there %s %d, from 0 on", __builtin_ctzll(wanted & ~there),
+                       count == 1 ? "is" : "are", count);
     struct device *device = calloc(1, sizeof *device);
     if (!device)
         return err_set(err, BGD_MEMORY, "out of memory");
-    char path[4096];
     device->type = types[precision];
-    if (cudnn_open(NULL, cache_folder(path, sizeof path), &device->cudnn, err)) {
+    device->gpus = wanted;
+    if (open_gpus(device, err)) {
         cuda_close(device);
         return err->code;
     }
@@ -128,10 +198,30 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
     return 0;
 }
 
+static void cuda_describe(const struct device *device, char text[BACKEND_TEXT])
+{
+    static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16"};
+    int n = __builtin_popcountll(device->gpus), first = __builtin_ctzll(device->gpus);
+    char times[16] = "";
+    struct cudaDeviceProp properties;
+    bool known = cudaGetDeviceProperties(&properties, first) == cudaSuccess;
+    (void)cudaGetLastError();
+    if (n > 1)
+        snprintf(times, sizeof times, "%d x ", n);
+    snprintf(text, BACKEND_TEXT, "%s%s, %s, %s", times, known ? properties.name : "a CUDA device",
+             cudnn_version(device->numbered[first].cudnn), types[device->type]);
+}
+
+static uint64_t cuda_gpus(const struct device *device)
+{
+    return device->gpus;
+}
+
 static void *cuda_memory(struct device *device, size_t bytes)
 {
     struct memory *memory = calloc(1, sizeof *memory);
-    if (!memory || cudaHostAlloc((void **)&memory->bytes, bytes, cudaHostAllocDefault)) {
+    if (!memory || cudaSetDevice(__builtin_ctzll(device->gpus)) ||
+        cudaHostAlloc((void **)&memory->bytes, bytes, cudaHostAllocPortable)) {
         (void)cudaGetLastError(); /* the heap will do */
         free(memory);
         return NULL;
@@ -217,7 +307,7 @@ static int run_steps(struct exec *exec, struct bgd_err *err)
 {
     const struct cuda_network *net = exec->network;
     for (uint32_t i = 0; i < net->n_steps; i++)
-        if (cuda_step_run(net, &net->steps[i], exec->device->cudnn, exec->arena, exec->outputs, exec->stream, err))
+        if (cuda_step_run(net, &net->steps[i], exec->gpu->cudnn, exec->arena, exec->outputs, exec->stream, err))
             return err->code;
     return 0;
 }
@@ -240,21 +330,21 @@ static int capture(struct exec *exec, struct bgd_err *err)
     return code;
 }
 
-static int cuda_prepare(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
-                        struct exec **out, struct bgd_err *err)
+static int cuda_prepare(const struct device *device, const struct gpu *gpu, const struct bgd_model *model, uint32_t batch,
+                        struct exec *sibling, struct exec **out, struct bgd_err *err)
 {
-    *out = NULL;
     struct exec *exec = calloc(1, sizeof *exec);
     if (!exec)
         return err_set(err, BGD_MEMORY, "out of memory");
     exec->device = device;
+    exec->gpu = gpu;
+    assert(!sibling || sibling->gpu == gpu);
     if (sibling)
         exec->network = sibling->network;
-    else if (cuda_network_create(model, device->type, batch, &exec->network, err))
+    else if (cuda_network_create(model, device->type, batch, !getenv("BGDET_CUDA_UNFUSED"), &exec->network, err))
         goto fail;
     exec->network->users++;
-    if ((!sibling && cuda_network_load(exec->network, device->cudnn, err)) ||
-        cuda_check(allocate(exec), "making a lane", err) ||
+    if ((!sibling && cuda_network_load(exec->network, gpu->cudnn, err)) || cuda_check(allocate(exec), "making a lane", err) ||
         (model->meta.kind != META_NETWORK && cuda_feed_open(model->meta.input.height, &exec->feed, err)) || capture(exec, err))
         goto fail;
     *out = exec;
@@ -338,18 +428,122 @@ static int cuda_fetch(struct exec *exec, uint32_t output, uint32_t n, float *val
     return 0;
 }
 
+/* ---------------------------------------------------------------- measuring */
+
+/* A pass, step by step, with an event before each step and behind the last. The captured pass goes before it, so that the device
+ * is busy while the host puts the steps into the stream: what is measured between events is then the device's time alone. */
+static int time_pass(struct exec *exec, uint32_t n, cudaEvent_t *events, uint32_t repeat, struct measure_steps *times,
+                     struct bgd_err *err)
+{
+    const struct cuda_network *net = exec->network;
+    if (cuda_run(exec, n, err))
+        return err->code;
+    cudaError_t error = cudaEventRecord(events[0], exec->stream);
+    for (uint32_t i = 0; i < net->n_steps && !error; i++) {
+        if (cuda_step_run(net, &net->steps[i], exec->gpu->cudnn, exec->arena, exec->outputs, exec->stream, err))
+            return err->code;
+        error = cudaEventRecord(events[i + 1], exec->stream);
+    }
+    if (!error)
+        error = cudaStreamSynchronize(exec->stream);
+    for (uint32_t i = 0; i < net->n_steps && !error; i++) {
+        float milliseconds = 0;
+        error = cudaEventElapsedTime(&milliseconds, events[i], events[i + 1]);
+        if (net->steps[i].leader != NONE)
+            measure_steps_add(times, net->steps[i].leader, repeat, (double)milliseconds / 1000);
+    }
+    return cuda_check(error, "timing a pass", err);
+}
+
+static int cuda_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    const struct cuda_network *net = exec->network;
+    struct measure_steps steps;
+    cudaEvent_t *events = calloc((size_t)net->n_steps + 1, sizeof *events);
+    int code = measure_steps_open(&steps, net->model, net->leaders, repeats, err);
+    if (!code && !events)
+        code = err_set(err, BGD_MEMORY, "out of memory");
+    for (uint32_t i = 0; i <= net->n_steps && !code; i++)
+        code = cuda_check(cudaEventCreateWithFlags(&events[i], cudaEventDefault), "timing a pass", err);
+    for (uint32_t i = 0; i < repeats && !code; i++)
+        code = time_pass(exec, n, events, i, &steps, err);
+    if (!code)
+        measure_steps_times(&steps, times);
+    for (uint32_t i = 0; events && i <= net->n_steps; i++)
+        if (events[i])
+            cudaEventDestroy(events[i]);
+    free(events);
+    measure_steps_close(&steps);
+    return code;
+}
+
+/* ---------------------------------------------------------------- the same, on the exec's GPU */
+
+static int prepare_on_gpu(struct device *device, uint32_t number, const struct bgd_model *model, uint32_t batch,
+                          struct exec *sibling, struct exec **exec, struct bgd_err *err)
+{
+    assert(number < GPUS_MAX && device->gpus >> number & 1);
+    const struct gpu *gpu = &device->numbered[number];
+    *exec = NULL;
+    return take(gpu, err) || cuda_prepare(device, gpu, model, batch, sibling, exec, err) ? failed_on(gpu, err) : 0;
+}
+
+static void release_on_gpu(struct exec *exec)
+{
+    if (exec)
+        cudaSetDevice(exec->gpu->number);
+    cuda_release(exec);
+}
+
+static int load_on_gpu(struct exec *exec, uint32_t input, uint32_t n, const float *values, struct bgd_err *err)
+{
+    return take(exec->gpu, err) || cuda_load(exec, input, n, values, err) ? failed_on(exec->gpu, err) : 0;
+}
+
+static int feed_on_gpu(struct exec *exec, uint32_t n, const struct bgd_image *const *images, const struct backend_mask *mask,
+                       struct bgd_err *err)
+{
+    return take(exec->gpu, err) || cuda_feed(exec, n, images, mask, err) ? failed_on(exec->gpu, err) : 0;
+}
+
+static int run_on_gpu(struct exec *exec, uint32_t n, struct bgd_err *err)
+{
+    return take(exec->gpu, err) || cuda_run(exec, n, err) ? failed_on(exec->gpu, err) : 0;
+}
+
+static int fetch_on_gpu(struct exec *exec, uint32_t output, uint32_t n, float *values, struct bgd_err *err)
+{
+    return take(exec->gpu, err) || cuda_fetch(exec, output, n, values, err) ? failed_on(exec->gpu, err) : 0;
+}
+
+static int profile_on_gpu(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    return take(exec->gpu, err) || cuda_profile(exec, n, repeats, times, err) ? failed_on(exec->gpu, err) : 0;
+}
+
+static int ceilings_of_first(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
+{
+    const struct gpu *gpu = &device->numbered[__builtin_ctzll(device->gpus)];
+    bool failed = take(gpu, err) || cuda_ceilings_measure(device->type, gpu->cudnn, ceilings, err);
+    return failed ? failed_on(gpu, err) : 0;
+}
+
 const struct backend backend_cuda = {
     .name = "cuda",
     .lanes = LANES,
     .own_memory = true,
     .open = cuda_open,
     .close = cuda_close,
+    .describe = cuda_describe,
+    .gpus = cuda_gpus,
     .memory = cuda_memory,
-    .prepare = cuda_prepare,
-    .release = cuda_release,
+    .prepare = prepare_on_gpu,
+    .release = release_on_gpu,
     .batch = cuda_batch,
-    .load = cuda_load,
-    .feed = cuda_feed,
-    .run = cuda_run,
-    .fetch = cuda_fetch,
+    .load = load_on_gpu,
+    .feed = feed_on_gpu,
+    .run = run_on_gpu,
+    .fetch = fetch_on_gpu,
+    .ceilings = ceilings_of_first,
+    .profile = profile_on_gpu,
 };

@@ -4,6 +4,7 @@
  */
 #include "backend.h"
 #include "err.h"
+#include "measure.h"
 #include "plan.h"
 
 #include <assert.h>
@@ -32,10 +33,10 @@ struct exec {
     struct feed_scratch scratch;
 };
 
-static int ref_open(enum bgd_precision precision, struct device **device, struct bgd_err *err)
+static int ref_open(uint64_t gpus, enum bgd_precision precision, struct device **device, struct bgd_err *err)
 {
     *device = NULL;
-    if (backend_only_f32("ref", precision, err))
+    if (backend_check_cpu("ref", gpus, precision, err))
         return err->code;
     *device = calloc(1, sizeof **device);
     return *device ? 0 : err_set(err, BGD_MEMORY, "out of memory");
@@ -44,6 +45,12 @@ static int ref_open(enum bgd_precision precision, struct device **device, struct
 static void ref_close(struct device *device)
 {
     free(device);
+}
+
+static void ref_describe(const struct device *device, char text[BACKEND_TEXT])
+{
+    (void)device;
+    strcpy(text, "plain loops, f32");
 }
 
 static void ref_release(struct exec *exec)
@@ -91,10 +98,10 @@ static size_t spectrum_size(const struct bgd_model *model)
     return most;
 }
 
-static int ref_prepare(struct device *device, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
+static int ref_prepare(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
                        struct exec **out, struct bgd_err *err)
 {
-    (void)device;
+    (void)device, (void)gpu;
     *out = NULL;
     struct exec *exec = calloc(1, sizeof *exec);
     if (!exec)
@@ -455,22 +462,27 @@ static void run_op(const struct exec *exec, const struct bgd_format_op *op, cons
     assert(false && "an op of the list without a loop here");
 }
 
+/* Op i on n pictures. */
+static void run_pictures(const struct exec *exec, uint32_t i, uint32_t n)
+{
+    const struct bgd_model *model = exec->model;
+    const struct bgd_format_op *op = &model->ops[i];
+    uint32_t value = model_op_value(model, i);
+    struct shape out = model_shape(model, value);
+    for (uint32_t k = 0; k < n; k++) {
+        const float *x[8];
+        for (uint32_t a = 0; a < op->n_inputs; a++)
+            x[a] = value_of(exec, op->inputs[a]) + k * shape_size(model_shape(model, op->inputs[a]));
+        run_op(exec, op, x, model_shape(model, op->inputs[0]), out, value_of(exec, value) + k * shape_size(out));
+    }
+}
+
 static int ref_run(struct exec *exec, uint32_t n, struct bgd_err *err)
 {
     (void)err;
     assert(n <= exec->plan.batch);
-    const struct bgd_model *model = exec->model;
-    for (uint32_t i = 0; i < model->header->n_ops; i++) {
-        const struct bgd_format_op *op = &model->ops[i];
-        uint32_t value = model_op_value(model, i);
-        struct shape out = model_shape(model, value);
-        for (uint32_t k = 0; k < n; k++) {
-            const float *x[8];
-            for (uint32_t a = 0; a < op->n_inputs; a++)
-                x[a] = value_of(exec, op->inputs[a]) + k * shape_size(model_shape(model, op->inputs[a]));
-            run_op(exec, op, x, model_shape(model, op->inputs[0]), out, value_of(exec, value) + k * shape_size(out));
-        }
-    }
+    for (uint32_t i = 0; i < exec->model->header->n_ops; i++)
+        run_pictures(exec, i, n);
     return 0;
 }
 
@@ -482,11 +494,61 @@ static int ref_fetch(struct exec *exec, uint32_t output, uint32_t n, float *valu
     return 0;
 }
 
+enum { PRODUCT_SIDE = 256 }; /* of square matrices, as a dense layer on so many pictures */
+
+static int product_row(void *user, uint32_t times, double *seconds, struct bgd_err *err)
+{
+    static const struct shape line = {PRODUCT_SIDE, 1, 1};
+    float *x = user, *weight = x + PRODUCT_SIDE * PRODUCT_SIDE, *bias = weight + PRODUCT_SIDE * PRODUCT_SIDE,
+          *y = bias + PRODUCT_SIDE;
+    (void)err;
+    double start = measure_now();
+    for (uint32_t i = 0; i < times; i++)
+        for (uint32_t k = 0; k < PRODUCT_SIDE; k++)
+            dense(line, line, x + k * PRODUCT_SIDE, weight, bias, y + k * PRODUCT_SIDE);
+    *seconds = measure_now() - start;
+    return 0;
+}
+
+static int ref_ceilings(struct device *device, struct backend_ceilings *ceilings, struct bgd_err *err)
+{
+    (void)device;
+    const size_t size = PRODUCT_SIDE * PRODUCT_SIDE;
+    double seconds;
+    float *matrices = calloc(3 * size + PRODUCT_SIDE, sizeof *matrices);
+    if (!matrices)
+        return err_set(err, BGD_MEMORY, "out of memory for a matrix product");
+    int code = measure_fastest(product_row, matrices, &seconds, err);
+    free(matrices);
+    *ceilings = (struct backend_ceilings){.element_bytes = sizeof(float)};
+    if (!code)
+        ceilings->macs = (double)size * PRODUCT_SIDE / seconds;
+    return code ? code : measure_copy(&ceilings->copy, err);
+}
+
+static int ref_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err)
+{
+    struct measure_steps steps;
+    int code = measure_steps_open(&steps, exec->model, NULL, repeats, err);
+    for (uint32_t r = 0; r < repeats && !code; r++)
+        for (uint32_t i = 0; i < exec->model->header->n_ops; i++) {
+            double start = measure_now();
+            run_pictures(exec, i, n);
+            measure_steps_add(&steps, i, r, measure_now() - start);
+        }
+    if (!code)
+        measure_steps_times(&steps, times);
+    measure_steps_close(&steps);
+    return code;
+}
+
 const struct backend backend_ref = {
     .name = "ref",
     .lanes = UINT32_MAX,
     .open = ref_open,
     .close = ref_close,
+    .describe = ref_describe,
+    .gpus = backend_no_gpus,
     .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,
@@ -495,4 +557,6 @@ const struct backend backend_ref = {
     .feed = ref_feed,
     .run = ref_run,
     .fetch = ref_fetch,
+    .ceilings = ref_ceilings,
+    .profile = ref_profile,
 };

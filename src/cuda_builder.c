@@ -66,7 +66,7 @@ int cuda_add_step(struct cuda_builder *b, const struct cuda_step *step)
     if (!steps)
         return err_set(b->err, BGD_MEMORY, "out of memory");
     net->steps = steps;
-    const uint32_t touched[] = {step->x[0].block, step->x[1].block, step->x[2].block, step->y.block, step->scratch};
+    const uint32_t touched[] = {step->x[0].block, step->x[1].block, step->x[2].block, step->y.block, step->scratch, step->sums};
     for (size_t i = 0; i < sizeof touched / sizeof touched[0]; i++) {
         if (touched[i] == NONE)
             continue;

@@ -14,6 +14,7 @@ struct cuda_builder {
     struct cuda_network *net;
     const struct bgd_model *model;
     struct uses uses;
+    bool fuse_blocks;              /* may cuda_blocks.h's steps be made? */
     struct cuda_home *homes;       /* per value */
     struct cuda_operand *operands; /* per value; block NONE until it has a place */
     bool *computed;                /* per value: by the steps so far */

@@ -30,6 +30,21 @@ static uint32_t choose_batch(const struct bgd_model *model, enum kernel_type typ
     return batch;
 }
 
+/* Builds op i, and writes down for it whatever that has added: steps, and ops that are done. */
+static int build_op(struct cuda_builder *b, uint32_t i)
+{
+    struct cuda_network *net = b->net;
+    uint32_t first = net->n_steps;
+    if (cuda_build_op(b, i))
+        return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
+    for (uint32_t k = first; k < net->n_steps; k++)
+        net->steps[k].leader = i;
+    for (uint32_t k = i; k < b->model->header->n_ops; k++)
+        if (b->done[k] && net->leaders[k] == NONE)
+            net->leaders[k] = i;
+    return 0;
+}
+
 static int build_steps(struct cuda_builder *b)
 {
     const struct bgd_format_header *h = b->model->header;
@@ -42,34 +57,39 @@ static int build_steps(struct cuda_builder *b)
         b->computed[i] = true;
     }
     for (uint32_t i = 0; i < h->n_ops; i++)
-        if (!b->done[i] && cuda_build_op(b, i))
-            return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
+        if (!b->done[i] && build_op(b, i))
+            return b->err->code;
     for (uint32_t i = 0; i < h->n_outputs; i++) {
+        uint32_t value = h->outputs[i];
         const struct cuda_step output = {.kind = CUDA_OUTPUT,
-                                         .name = b->model->values[h->outputs[i]].name,
-                                         .x = {b->operands[h->outputs[i]], {.block = NONE}, {.block = NONE}},
+                                         .name = b->model->values[value].name,
+                                         .x = {b->operands[value], {.block = NONE}, {.block = NONE}},
                                          .y.block = NONE,
                                          .scratch = NONE,
-                                         .at = i};
+                                         .sums = NONE,
+                                         .at = i,
+                                         .leader = value < h->n_inputs ? NONE : net->leaders[value - h->n_inputs]};
         if (cuda_add_step(b, &output))
             return b->err->code;
     }
     return 0;
 }
 
-int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **out,
-                        struct bgd_err *err)
+int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, bool fuse_blocks,
+                        struct cuda_network **out, struct bgd_err *err)
 {
     const struct bgd_format_header *h = model->header;
-    struct cuda_builder b = {.model = model, .err = err};
+    struct cuda_builder b = {.model = model, .err = err, .fuse_blocks = fuse_blocks && type != KERNEL_F32};
     *out = NULL;
     b.net = calloc(1, sizeof *b.net);
     b.homes = calloc(h->n_values, sizeof *b.homes);
     b.operands = calloc(h->n_values, sizeof *b.operands);
     b.computed = calloc(h->n_values, sizeof *b.computed);
     b.done = calloc(h->n_ops, sizeof *b.done);
+    if (b.net)
+        b.net->leaders = malloc(h->n_ops * sizeof *b.net->leaders);
     int code;
-    if (!b.net || !b.homes || !b.operands || !b.computed || !b.done) {
+    if (!b.net || !b.net->leaders || !b.homes || !b.operands || !b.computed || !b.done) {
         code = err_set(err, BGD_MEMORY, "out of memory");
     } else if (!(code = uses_build(model, &b.uses, err))) {
         b.net->model = model;
@@ -78,6 +98,8 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
             b.operands[i].block = NONE;
+        for (uint32_t i = 0; i < h->n_ops; i++)
+            b.net->leaders[i] = NONE;
         cuda_find_homes(&b);
         code = code ? code : build_steps(&b);
     }
@@ -157,6 +179,7 @@ void cuda_network_destroy(struct cuda_network *net)
     else
         free(net->constants);
     free(net->steps);
+    free(net->leaders);
     free(net->blocks);
     free(net);
 }

@@ -1,8 +1,8 @@
 /*
  * A model as the CUDA backend runs it: a list of steps over blocks of one arena (kernels/kernels.h says how values lie).
  *
- * cuda_network.c makes the list, cuda_ops.c turns each op into a step, taking along what follows it where one kernel does both,
- * cuda_builder.c decides where values and constants lie, and cuda_steps.c puts the steps into a stream. Making the list needs no
+ * cuda_network.c makes the list, cuda_ops.c turns each op into a step, taking along what follows it where one kernel does both
+ * (cuda_blocks.c: the blocks of EfficientNets), cuda_weights.c orders weights as kernels want them, cuda_builder.c decides where values and constants lie, and cuda_steps.c puts the steps into a stream. Making the list needs no
  * device: a test can ask for every convolution of a network where there is none.
  */
 #ifndef BGD_CUDA_NETWORK_H
@@ -24,6 +24,7 @@ struct cuda_operand {
 enum cuda_kind {
     CUDA_CONV, /* and dense: cuDNN's */
     CUDA_DEPTHWISE,
+    CUDA_EXPAND, /* a 1x1 convolution and a depthwise one */
     CUDA_GROUPED,
     CUDA_ACTIVATE,
     CUDA_COMBINE, /* add, mul */
@@ -33,6 +34,7 @@ enum cuda_kind {
     CUDA_ADAPTIVE_MEAN,
     CUDA_LRN,
     CUDA_EXCITE,
+    CUDA_PROJECT, /* mul by a gate and a 1x1 convolution */
     CUDA_UPSAMPLE,
     CUDA_SOFTMAX,
     CUDA_ATTENTION,
@@ -53,11 +55,14 @@ struct cuda_step {
     enum kernel_activation f, g;
     size_t constants[CUDA_CONSTANTS]; /* offsets, in the order of the launcher's arguments */
     uint32_t scratch;                 /* a block; NONE */
+    uint32_t sums;  /* a block: of y, which a depthwise writes, or of x[0], whose mean an excite wants; NONE */
+    uint32_t tiles; /* of the sums */
     struct cudnn_conv conv;
     struct cudnn_plan *plan;
     uint32_t squeezed; /* of an excite */
     uint32_t nu, nv;   /* of a high-pass */
     uint32_t at;       /* of a copy; of an output, which one it is */
+    uint32_t leader;   /* the op that it was built for; NONE of an output that is an input */
 };
 
 /* What execs side by side share: everything but the arena. */
@@ -68,6 +73,7 @@ struct cuda_network {
     uint32_t users; /* execs */
     struct cuda_step *steps;
     uint32_t n_steps, steps_room;
+    uint32_t *leaders; /* per op: the one for which the steps were built that compute it */
     struct span *blocks;
     uint32_t n_blocks, blocks_room;
     struct cuda_operand inputs[BGD_FORMAT_INPUTS_MAX];
@@ -77,9 +83,10 @@ struct cuda_network {
     bool loaded;
 };
 
-/* The list for `batch` pictures; 0: as many as suit the model. `model` is borrowed. BGD_MEMORY. */
-int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **net,
-                        struct bgd_err *err);
+/* The list for `batch` pictures; 0: as many as suit the model. With `fuse_blocks`, and in f16 and bf16, cuda_blocks.h's steps are
+ * in it; without, what they do is more steps, and cuDNN's. `model` is borrowed. BGD_MEMORY. */
+int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, bool fuse_blocks,
+                        struct cuda_network **net, struct bgd_err *err);
 
 /* Makes the plans, places the blocks, and copies the constants to the device. */
 int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err);

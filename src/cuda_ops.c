@@ -1,6 +1,8 @@
 /* Each op of a graph as one step, with the ops behind it that its kernel does in passing. */
 #include "cuda_ops.h"
 
+#include "cuda_blocks.h"
+#include "cuda_weights.h"
 #include "err.h"
 #include "high_pass.h"
 
@@ -19,8 +21,7 @@ static enum kernel_activation activation_of(uint32_t code)
     }
 }
 
-/* A step of op `index`, nothing filled in but its attributes. */
-static struct cuda_step new_step(const struct cuda_builder *b, enum cuda_kind kind, uint32_t index)
+struct cuda_step cuda_new_step(const struct cuda_builder *b, enum cuda_kind kind, uint32_t index)
 {
     const struct cuda_operand none = {.block = NONE};
     return (struct cuda_step){.kind = kind,
@@ -28,11 +29,11 @@ static struct cuda_step new_step(const struct cuda_builder *b, enum cuda_kind ki
                               .name = b->model->values[model_op_value(b->model, index)].name,
                               .x = {none, none, none},
                               .y = none,
-                              .scratch = NONE};
+                              .scratch = NONE,
+                              .sums = NONE};
 }
 
-/* Gives the step its output and appends it: `value` is computed. */
-static int finish_step(struct cuda_builder *b, struct cuda_step *step, uint32_t value, enum kernel_type type)
+int cuda_finish_step(struct cuda_builder *b, struct cuda_step *step, uint32_t value, enum kernel_type type)
 {
     step->y = cuda_place(b, value, type);
     if (step->y.block == NONE)
@@ -41,24 +42,26 @@ static int finish_step(struct cuda_builder *b, struct cuda_step *step, uint32_t 
     return cuda_add_step(b, step);
 }
 
-/* If an activation alone reads `value`: takes it along, and returns its value; else `value`, and KERNEL_NONE. */
-static uint32_t take_activation(struct cuda_builder *b, uint32_t value, enum kernel_activation *f)
+uint32_t cuda_find_activation(const struct cuda_builder *b, uint32_t value)
 {
     static const enum bgd_op codes[] = {BGD_OP_RELU, BGD_OP_SIGMOID, BGD_OP_SILU, BGD_OP_SELU};
-    *f = KERNEL_NONE;
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        uint32_t op = uses_sole_reader(&b->uses, value, codes[i]);
-        if (op == NONE)
-            continue;
-        b->done[op] = true;
-        *f = activation_of(codes[i]);
-        return model_op_value(b->model, op);
-    }
-    return value;
+    uint32_t op = NONE;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0] && op == NONE; i++)
+        op = uses_sole_reader(&b->uses, value, codes[i]);
+    return op;
 }
 
-/* If an add of something computed already, of the same shape, alone reads `value`: takes it along likewise. */
-static uint32_t take_residual(struct cuda_builder *b, uint32_t value, struct cuda_operand *residual)
+uint32_t cuda_take_activation(struct cuda_builder *b, uint32_t value, enum kernel_activation *f)
+{
+    uint32_t op = cuda_find_activation(b, value);
+    *f = op == NONE ? KERNEL_NONE : activation_of(b->model->ops[op].code);
+    if (op == NONE)
+        return value;
+    b->done[op] = true;
+    return model_op_value(b->model, op);
+}
+
+uint32_t cuda_take_residual(struct cuda_builder *b, uint32_t value, struct cuda_operand *residual)
 {
     uint32_t add = uses_sole_reader(&b->uses, value, BGD_OP_ADD);
     if (add == NONE)
@@ -71,66 +74,6 @@ static uint32_t take_residual(struct cuda_builder *b, uint32_t value, struct cud
     *residual = b->operands[other];
     b->done[add] = true;
     return model_op_value(b->model, add);
-}
-
-/* ---------------------------------------------------------------- weights
- *
- * In the file (out, in / groups, kernel_h, kernel_w). Kernels want the axis that neighbouring threads take last, padded. */
-
-/* Tensors of an op as f32, to be freed; NULL and an error when memory ran out. */
-static float *read_tensor(const struct cuda_builder *b, uint32_t tensor)
-{
-    float *values = malloc((size_t)model_tensor_count(&b->model->tensors[tensor]) * sizeof *values);
-    if (values)
-        model_read_tensor(b->model, tensor, values);
-    else
-        err_set(b->err, BGD_MEMORY, "out of memory for tensor %s", b->model->tensors[tensor].name);
-    return values;
-}
-
-/* How the four axes of a tensor lie in a constant: element (i0, i1, i2, i3) at the sum of i * stride. */
-struct order {
-    uint32_t sides[4];
-    size_t strides[4];
-    size_t size; /* of the constant, padding included */
-};
-
-static int add_ordered(struct cuda_builder *b, uint32_t tensor, enum kernel_type type, struct order o, size_t *offset)
-{
-    float *from = read_tensor(b, tensor), *to = calloc(o.size, sizeof *to);
-    int code = !from ? b->err->code : to ? 0 : err_set(b->err, BGD_MEMORY, "out of memory");
-    const float *next = from;
-    for (uint32_t i = 0; i < o.sides[0] && !code; i++)
-        for (uint32_t j = 0; j < o.sides[1]; j++)
-            for (uint32_t k = 0; k < o.sides[2]; k++)
-                for (uint32_t l = 0; l < o.sides[3]; l++)
-                    to[i * o.strides[0] + j * o.strides[1] + k * o.strides[2] + l * o.strides[3]] = *next++;
-    if (!code)
-        code = cuda_add_constant(b, type, to, o.size, offset);
-    free(from);
-    free(to);
-    return code;
-}
-
-/* `count` numbers, padded with zeros to `size`. */
-static int add_padded(struct cuda_builder *b, uint32_t tensor, enum kernel_type type, uint32_t count, uint32_t size,
-                      size_t *offset)
-{
-    return add_ordered(b, tensor, type, (struct order){{1, 1, 1, count}, {0, 0, 0, 1}, size}, offset);
-}
-
-/* (padded out, kernel_h, kernel_w, padded in): cuDNN's weights. */
-static struct order channels_last(struct shape in, uint32_t out, uint32_t kernel_h, uint32_t kernel_w)
-{
-    size_t lanes = kernel_lanes(in.c), row = kernel_w * lanes, filter = kernel_h * row;
-    return (struct order){{out, in.c, kernel_h, kernel_w}, {filter, 1, row, lanes}, kernel_lanes(out) * filter};
-}
-
-/* (kernel_h, kernel_w, in / groups, padded out): those of kernel_depthwise and kernel_grouped. */
-static struct order outputs_last(uint32_t in, uint32_t out, uint32_t kernel_h, uint32_t kernel_w)
-{
-    size_t lanes = kernel_lanes(out), tap = in * lanes, row = kernel_w * tap;
-    return (struct order){{out, in, kernel_h, kernel_w}, {1, lanes, row, tap}, kernel_h * row};
 }
 
 /* ---------------------------------------------------------------- squeeze-and-excite */
@@ -164,22 +107,23 @@ static uint32_t find_excite(const struct cuda_builder *b, uint32_t index, uint32
 static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between, uint32_t second)
 {
     const struct bgd_format_op *first_op = &b->model->ops[index], *second_op = &b->model->ops[second];
-    struct cuda_step step = new_step(b, CUDA_EXCITE, index);
+    struct cuda_step step = cuda_new_step(b, CUDA_EXCITE, index);
     struct shape in = model_shape(b->model, first_op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, second)).c;
     step.x[0] = b->operands[first_op->inputs[0]];
     step.squeezed = model_shape(b->model, model_op_value(b->model, index)).c;
     step.f = activation_of(b->model->ops[between].code);
     b->done[between] = b->done[second] = true;
-    uint32_t value = take_activation(b, model_op_value(b->model, second), &step.g);
-    struct order first = channels_last(in, step.squeezed, 1, 1);
+    uint32_t value = cuda_take_activation(b, model_op_value(b->model, second), &step.g);
+    struct cuda_order first = cuda_channels_last(in, step.squeezed, 1, 1);
     first.size = step.squeezed * (size_t)kernel_lanes(in.c); /* the squeezed axis is not padded */
-    if (add_ordered(b, first_op->tensors[0], KERNEL_F32, first, &step.constants[0]) ||
-        add_padded(b, first_op->tensors[1], KERNEL_F32, step.squeezed, step.squeezed, &step.constants[1]) ||
-        add_ordered(b, second_op->tensors[0], KERNEL_F32, outputs_last(step.squeezed, out, 1, 1), &step.constants[2]) ||
-        add_padded(b, second_op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
+    if (cuda_add_ordered(b, first_op->tensors[0], KERNEL_F32, first, &step.constants[0]) ||
+        cuda_add_padded(b, first_op->tensors[1], KERNEL_F32, step.squeezed, step.squeezed, &step.constants[1]) ||
+        cuda_add_ordered(b, second_op->tensors[0], KERNEL_F32, cuda_outputs_last(step.squeezed, out, 1, 1),
+                         &step.constants[2]) ||
+        cuda_add_padded(b, second_op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
         return b->err->code;
-    return finish_step(b, &step, value, b->net->type);
+    return cuda_finish_step(b, &step, value, b->net->type);
 }
 
 /* ---------------------------------------------------------------- convolutions */
@@ -193,14 +137,14 @@ static int build_grouped(struct cuda_builder *b, uint32_t index)
     struct shape in = model_shape(b->model, op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, index)).c;
     bool depthwise = op->groups == in.c && op->groups == out;
-    struct cuda_step step = new_step(b, depthwise ? CUDA_DEPTHWISE : CUDA_GROUPED, index);
+    struct cuda_step step = cuda_new_step(b, depthwise ? CUDA_DEPTHWISE : CUDA_GROUPED, index);
     step.x[0] = b->operands[op->inputs[0]];
-    uint32_t value = take_activation(b, model_op_value(b->model, index), &step.f);
-    const struct order order = outputs_last(in.c / op->groups, out, op->window.kernel_h, op->window.kernel_w);
-    if (add_ordered(b, op->tensors[0], KERNEL_F32, order, &step.constants[0]) ||
-        add_padded(b, op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[1]))
+    uint32_t value = cuda_take_activation(b, model_op_value(b->model, index), &step.f);
+    const struct cuda_order order = cuda_outputs_last(in.c / op->groups, out, op->window.kernel_h, op->window.kernel_w);
+    if (cuda_add_ordered(b, op->tensors[0], KERNEL_F32, order, &step.constants[0]) ||
+        cuda_add_padded(b, op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
-    return finish_step(b, &step, value, b->net->type);
+    return cuda_finish_step(b, &step, value, b->net->type);
 }
 
 /* What cuDNN is told: `step` has its inputs and activation, `in` and `out` are the shapes that it is to see. */
@@ -229,28 +173,32 @@ static int build_conv(struct cuda_builder *b, uint32_t index)
     uint32_t between, second = find_excite(b, index, &between);
     if (second != NONE)
         return build_excite(b, index, between, second);
+    uint32_t depthwise = cuda_find_expand(b, index);
+    if (depthwise != NONE)
+        return cuda_build_expand(b, index, depthwise);
     if (op->groups > 1 || op->window.kernel_h * op->window.kernel_w > PLAN_TAPS_MAX)
         return build_grouped(b, index);
-    struct cuda_step step = new_step(b, CUDA_CONV, index);
+    struct cuda_step step = cuda_new_step(b, CUDA_CONV, index);
     struct shape in = model_shape(b->model, op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, index)).c;
     step.x[0] = b->operands[op->inputs[0]];
-    uint32_t sum = take_residual(b, model_op_value(b->model, index), &step.x[1]), value = take_activation(b, sum, &step.f);
-    if (add_ordered(b, op->tensors[0], b->net->type, channels_last(in, out, op->window.kernel_h, op->window.kernel_w),
-                    &step.constants[0]) ||
-        add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
+    uint32_t sum = cuda_take_residual(b, model_op_value(b->model, index), &step.x[1]),
+             value = cuda_take_activation(b, sum, &step.f);
+    if (cuda_add_ordered(b, op->tensors[0], b->net->type, cuda_channels_last(in, out, op->window.kernel_h, op->window.kernel_w),
+                         &step.constants[0]) ||
+        cuda_add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);
     if (y.block == NONE)
         return b->err->code;
     describe_conv(b, &step, op->window, step.x[0].value, y.value);
-    return finish_step(b, &step, value, b->net->type);
+    return cuda_finish_step(b, &step, value, b->net->type);
 }
 
 /* A copy of `from` in a block of its own: a slice is not contiguous. */
 static int copy_out(struct cuda_builder *b, uint32_t index, struct cuda_operand from, struct cuda_operand *out)
 {
-    struct cuda_step step = new_step(b, CUDA_COPY, index);
+    struct cuda_step step = cuda_new_step(b, CUDA_COPY, index);
     struct kernel_value value = from.value;
     value.pitch = kernel_lanes(value.c);
     uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * cuda_type_bytes(value.type);
@@ -267,20 +215,20 @@ static int build_dense(struct cuda_builder *b, uint32_t index)
     const struct bgd_format_op *op = &b->model->ops[index];
     struct shape in = model_shape(b->model, op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, index)).c;
-    struct cuda_step step = new_step(b, CUDA_CONV, index);
+    struct cuda_step step = cuda_new_step(b, CUDA_CONV, index);
     step.x[0] = b->operands[op->inputs[0]];
     if (step.x[0].value.pitch != kernel_lanes(in.c) && copy_out(b, index, step.x[0], &step.x[0]))
         return b->err->code;
-    uint32_t value = take_activation(b, model_op_value(b->model, index), &step.f);
-    if (add_ordered(b, op->tensors[0], b->net->type, channels_last(in, out, in.h, in.w), &step.constants[0]) ||
-        add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
+    uint32_t value = cuda_take_activation(b, model_op_value(b->model, index), &step.f);
+    if (cuda_add_ordered(b, op->tensors[0], b->net->type, cuda_channels_last(in, out, in.h, in.w), &step.constants[0]) ||
+        cuda_add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);
     if (y.block == NONE)
         return b->err->code;
     uint32_t elements = in.h * in.w * kernel_lanes(in.c);
     describe_conv(b, &step, one, (struct kernel_value){NULL, elements, 1, 1, elements, b->net->type}, y.value);
-    return finish_step(b, &step, value, b->net->type);
+    return cuda_finish_step(b, &step, value, b->net->type);
 }
 
 /* ---------------------------------------------------------------- the rest */
@@ -297,7 +245,7 @@ static int build_concat(struct cuda_builder *b, uint32_t index)
     for (uint32_t i = 0, channel = 0; i < op->n_inputs; i++) {
         const struct cuda_operand *x = &b->operands[op->inputs[i]];
         if (x->block != y.block || x->channel != y.channel + channel) {
-            struct cuda_step step = new_step(b, CUDA_COPY, index);
+            struct cuda_step step = cuda_new_step(b, CUDA_COPY, index);
             step.x[0] = *x;
             step.y = y;
             step.at = channel;
@@ -314,7 +262,7 @@ static int build_high_pass(struct cuda_builder *b, uint32_t index)
 {
     const struct bgd_format_op *op = &b->model->ops[index];
     struct shape s = model_shape(b->model, op->inputs[0]);
-    struct cuda_step step = new_step(b, CUDA_HIGH_PASS, index);
+    struct cuda_step step = cuda_new_step(b, CUDA_HIGH_PASS, index);
     struct high_pass *waves = high_pass_create(s, (double)op->parameter);
     if (!waves)
         return err_set(b->err, BGD_MEMORY, "out of memory");
@@ -336,7 +284,7 @@ static int build_high_pass(struct cuda_builder *b, uint32_t index)
     if (code)
         return code;
     step.scratch = cuda_add_block(b->net, kernel_high_pass_scratch(b->net->batch, step.x[0].value, step.nu, step.nv), b->err);
-    return step.scratch == NONE ? b->err->code : finish_step(b, &step, model_op_value(b->model, index), b->net->type);
+    return step.scratch == NONE ? b->err->code : cuda_finish_step(b, &step, model_op_value(b->model, index), b->net->type);
 }
 
 /* Heads are computed last, and their numbers are what people see: those that no op reads, and no convolution takes along, are
@@ -351,13 +299,19 @@ static int build_plain(struct cuda_builder *b, enum cuda_kind kind, uint32_t ind
 {
     const struct bgd_format_op *op = &b->model->ops[index];
     uint32_t value = model_op_value(b->model, index);
-    struct cuda_step step = new_step(b, kind, index);
+    struct cuda_step step = cuda_new_step(b, kind, index);
     assert(op->n_inputs <= CUDA_INPUTS);
     for (uint32_t i = 0; i < op->n_inputs; i++)
         step.x[i] = b->operands[op->inputs[i]];
     step.f = activation_of(op->code);
     bool head = kind == CUDA_ACTIVATE || kind == CUDA_SOFTMAX;
-    return finish_step(b, &step, value, head ? head_type(b, value) : b->net->type);
+    return cuda_finish_step(b, &step, value, head ? head_type(b, value) : b->net->type);
+}
+
+static int build_mul(struct cuda_builder *b, uint32_t index)
+{
+    uint32_t conv = cuda_find_project(b, index);
+    return conv == NONE ? build_plain(b, CUDA_COMBINE, index) : cuda_build_project(b, index, conv);
 }
 
 int cuda_build_op(struct cuda_builder *b, uint32_t index)
@@ -371,8 +325,8 @@ int cuda_build_op(struct cuda_builder *b, uint32_t index)
     case BGD_OP_SILU:
     case BGD_OP_SELU: return build_plain(b, CUDA_ACTIVATE, index);
     case BGD_OP_SOFTMAX: return build_plain(b, CUDA_SOFTMAX, index);
-    case BGD_OP_ADD:
-    case BGD_OP_MUL: return build_plain(b, CUDA_COMBINE, index);
+    case BGD_OP_ADD: return build_plain(b, CUDA_COMBINE, index);
+    case BGD_OP_MUL: return build_mul(b, index);
     case BGD_OP_MAX_POOL: return build_plain(b, CUDA_MAX_POOL, index);
     case BGD_OP_GLOBAL_MEAN: return build_plain(b, CUDA_GLOBAL_MEAN, index);
     case BGD_OP_ADAPTIVE_MEAN: return build_plain(b, CUDA_ADAPTIVE_MEAN, index);

@@ -12,6 +12,12 @@ struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cu
     return value;
 }
 
+/* NULL: there is none. */
+static void *block_of(const struct cuda_network *net, uint32_t block, uint8_t *arena)
+{
+    return block == NONE ? NULL : arena + net->blocks[block].offset;
+}
+
 static const float *constant(const struct cuda_network *net, const struct cuda_step *step, uint32_t i)
 {
     return (const float *)(const void *)(net->constants + step->constants[i]);
@@ -29,13 +35,17 @@ static struct kernel_waves waves_of(const struct cuda_network *net, const struct
 }
 
 static cudaError_t launch(const struct cuda_network *net, const struct cuda_step *step, const struct kernel_value *x,
-                          struct kernel_value y, void *scratch, float *const *outputs, cudaStream_t stream)
+                          struct kernel_value y, struct kernel_sums sums, void *scratch, float *const *outputs,
+                          cudaStream_t stream)
 {
     const struct bgd_format_op *op = step->op;
     uint32_t n = net->batch;
     switch (step->kind) {
     case CUDA_DEPTHWISE:
         return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y);
+    case CUDA_EXPAND:
+        return kernel_expand(stream, n, x[0], constant(net, step, 0), constant(net, step, 1), step->f, &op->window,
+                             constant(net, step, 2), constant(net, step, 3), step->g, y, sums);
     case CUDA_GROUPED:
         return kernel_grouped(stream, n, x[0], &op->window, op->groups, constant(net, step, 0), constant(net, step, 1), step->f,
                               y);
@@ -47,8 +57,10 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     case CUDA_ADAPTIVE_MEAN: return kernel_adaptive_mean(stream, n, x[0], y);
     case CUDA_LRN: return kernel_lrn(stream, n, x[0], op->size[0], op->parameter, op->beta, op->k, y);
     case CUDA_EXCITE:
-        return kernel_excite(stream, n, x[0], step->squeezed, constant(net, step, 0), constant(net, step, 1), step->f,
+        return kernel_excite(stream, n, x[0], sums, step->squeezed, constant(net, step, 0), constant(net, step, 1), step->f,
                              constant(net, step, 2), constant(net, step, 3), step->g, y);
+    case CUDA_PROJECT:
+        return kernel_project(stream, n, x[0], x[1], constant(net, step, 0), constant(net, step, 1), x[2], step->f, y);
     case CUDA_UPSAMPLE: return kernel_upsample(stream, n, x[0], op->align_corners, y);
     case CUDA_SOFTMAX: return kernel_softmax(stream, n, x[0], y);
     case CUDA_ATTENTION: return kernel_attention(stream, n, x[0], x[1], x[2], y);
@@ -68,9 +80,10 @@ int cuda_step_run(const struct cuda_network *net, const struct cuda_step *step, 
     struct kernel_value x[CUDA_INPUTS], y = cuda_resolve(net, &step->y, arena);
     for (uint32_t i = 0; i < CUDA_INPUTS; i++)
         x[i] = cuda_resolve(net, &step->x[i], arena);
-    void *scratch = step->scratch == NONE ? NULL : arena + net->blocks[step->scratch].offset;
+    void *scratch = block_of(net, step->scratch, arena);
+    const struct kernel_sums sums = {block_of(net, step->sums, arena), step->tiles};
     if (step->kind == CUDA_CONV)
         return cudnn_plan_run(cudnn, step->plan, stream, x[0].data, constant(net, step, 0), constant(net, step, 1), x[1].data,
                               y.data, scratch, err);
-    return cuda_check(launch(net, step, x, y, scratch, outputs, stream), step->name, err);
+    return cuda_check(launch(net, step, x, y, sums, scratch, outputs, stream), step->name, err);
 }

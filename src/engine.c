@@ -1,6 +1,5 @@
 /* A pipeline made ready on a device: an exec per network and lane, and the way from scores to a result. */
-#include "backend.h"
-#include "engine_evidence.h"
+#include "engine.h"
 #include "err.h"
 #include "pipeline.h"
 
@@ -28,11 +27,13 @@ struct bgd_engine {
     const struct bgd_pipeline *pipeline;
     const struct backend *backend;
     struct device *device;
+    uint64_t gpus;              /* the set; 0 on a CPU */
+    uint32_t n_gpus;            /* in it; a CPU counts as one */
     struct bgd_err passed_over; /* a faster device's, code 0 if there is none */
     void *memory;               /* the device's, which callers fill */
     size_t memory_size;
     uint32_t n_lanes;
-    struct lane *lanes; /* those behind the first share its weights */
+    struct lane *lanes; /* taking turns among the GPUs: on each, those behind its first share that one's weights */
     uint32_t batch;
     bool halved;
     bool uncalibrated;
@@ -112,18 +113,27 @@ static int prepare_evidence(const struct bgd_engine *engine, struct lane *lane, 
     return engine_evidence_prepare(&lane->evidence, err);
 }
 
+/* The number of the i-th GPU of a set; 0 of none. */
+static uint32_t gpu_number(uint64_t gpus, uint32_t i)
+{
+    while (i-- > 0)
+        gpus &= gpus - 1; /* without the lowest */
+    return gpus ? (uint32_t)__builtin_ctzll(gpus) : 0;
+}
+
 /* The classifier, whose values are smaller, wants the larger batch, and the segmenter runs the same in tiles of its own. */
-static int open_lane(struct bgd_engine *engine, struct lane *lane, struct bgd_err *err)
+static int open_lane(struct bgd_engine *engine, uint32_t index, struct bgd_err *err)
 {
     const struct bgd_pipeline *p = engine->pipeline;
     const struct backend *backend = engine->backend;
-    const struct lane *first = lane == engine->lanes ? NULL : engine->lanes;
-    if (backend->prepare(engine->device, p->classifier, engine->batch, first ? first->classifier : NULL, &lane->classifier,
-                         err))
+    struct lane *lane = &engine->lanes[index];
+    const struct lane *first = &engine->lanes[index % engine->n_gpus]; /* if it is this one, its execs are NULL so far */
+    uint32_t gpu = gpu_number(engine->gpus, index % engine->n_gpus);
+    if (backend->prepare(engine->device, gpu, p->classifier, engine->batch, first->classifier, &lane->classifier, err))
         return err_prefix(err, "%s: ", p->classifier->meta.arch);
     engine->batch = backend->batch(lane->classifier);
     if (p->segmenter &&
-        backend->prepare(engine->device, p->segmenter, engine->batch, first ? first->segmenter : NULL, &lane->segmenter, err))
+        backend->prepare(engine->device, gpu, p->segmenter, engine->batch, first->segmenter, &lane->segmenter, err))
         return err_prefix(err, "%s: ", p->segmenter->meta.arch);
     lane->scores = calloc((size_t)engine->batch * p->classifier->meta.n_labels, sizeof *lane->scores);
     if (!lane->scores)
@@ -148,7 +158,7 @@ static void close_lane(const struct bgd_engine *engine, struct lane *lane)
 
 static void close_lanes(struct bgd_engine *engine)
 {
-    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* the first last: it is their sibling */
+    for (uint32_t i = engine->lanes ? engine->n_lanes : 0; i > 0; i--) /* first lanes last: they are siblings */
         close_lane(engine, &engine->lanes[i - 1]);
     free(engine->lanes);
     engine->lanes = NULL;
@@ -160,8 +170,8 @@ static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
     if (!engine->lanes)
         return err_set(err, BGD_MEMORY, "out of memory");
     for (uint32_t i = 0; i < engine->n_lanes; i++) {
-        int code = open_lane(engine, &engine->lanes[i], err);
-        if (code == BGD_MEMORY && i > 0 && engine->backend->own_memory) {
+        int code = open_lane(engine, i, err);
+        if (code == BGD_MEMORY && i >= engine->n_gpus && engine->backend->own_memory) {
             close_lane(engine, &engine->lanes[i]);
             engine->n_lanes = i; /* they will do */
         } else if (code) {
@@ -169,6 +179,14 @@ static int open_lanes(struct bgd_engine *engine, struct bgd_err *err)
         }
     }
     return 0;
+}
+
+/* As many as were asked for and help, on each GPU. */
+static uint32_t count_lanes(const struct bgd_engine *engine, const struct bgd_engine_options *options)
+{
+    uint32_t asked = engine->backend->own_memory && options->gpu_lanes ? options->gpu_lanes : options->lanes;
+    uint32_t most = engine->backend->lanes;
+    return engine->n_gpus * (asked == 0 ? 1 : asked < most ? asked : most);
 }
 
 /* With the largest batch, of the one that was asked for and its halves, for which a lane has memory. */
@@ -194,14 +212,14 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     engine->batch = options->batch;
     engine->uncalibrated = options->uncalibrated;
     engine->evidence = options->evidence;
-    if (find_labels(engine, err) ||
-        backend_open(options->device, options->precision, &engine->backend, &engine->device, &engine->passed_over, err)) {
+    if (find_labels(engine, err) || backend_open(options->device, options->gpus, options->precision, &engine->backend,
+                                                 &engine->device, &engine->passed_over, err)) {
         bgd_engine_close(engine);
         return err->code;
     }
-    engine->n_lanes = options->lanes ? options->lanes : 1;
-    if (engine->n_lanes > engine->backend->lanes)
-        engine->n_lanes = engine->backend->lanes;
+    engine->gpus = engine->backend->gpus(engine->device);
+    engine->n_gpus = engine->gpus ? (uint32_t)__builtin_popcountll(engine->gpus) : 1;
+    engine->n_lanes = count_lanes(engine, options);
     if (open_lanes_that_fit(engine, err)) {
         bgd_engine_close(engine);
         return err->code;
@@ -230,6 +248,11 @@ const char *bgd_engine_passed_over(const struct bgd_engine *engine)
     return engine->passed_over.code ? engine->passed_over.text : "";
 }
 
+uint64_t bgd_engine_gpus(const struct bgd_engine *engine)
+{
+    return engine->gpus;
+}
+
 uint32_t bgd_engine_lanes(const struct bgd_engine *engine)
 {
     return engine->n_lanes;
@@ -243,6 +266,23 @@ uint32_t bgd_engine_batch(const struct bgd_engine *engine)
 bool bgd_engine_halved(const struct bgd_engine *engine)
 {
     return engine->halved;
+}
+
+struct engine_lane engine_lane(struct bgd_engine *engine, uint32_t index)
+{
+    assert(index < engine->n_lanes);
+    struct lane *lane = &engine->lanes[index];
+    return (struct engine_lane){.backend = engine->backend,
+                                .device = engine->device,
+                                .gpu = gpu_number(engine->gpus, index % engine->n_gpus),
+                                .segmenter = lane->segmenter,
+                                .classifier = lane->classifier,
+                                .evidence = engine->evidence ? &lane->evidence : NULL};
+}
+
+bool bgd_engine_waits(const struct bgd_engine *engine)
+{
+    return engine->backend->own_memory;
 }
 
 void *bgd_engine_memory(struct bgd_engine *engine, size_t bytes)

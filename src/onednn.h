@@ -47,6 +47,7 @@ struct step {
     struct loop *loop;          /* whose args are its sources, then its target */
     struct arg args[STEP_ARGS_MAX];
     uint32_t n_args;
+    uint32_t leader; /* the op that it was built for; NONE of an output that is an input */
 };
 
 /* What sibling execs share: everything but the memory of blocks. */
@@ -57,6 +58,7 @@ struct network {
     uint32_t users; /* execs */
     struct step *steps;
     uint32_t n_steps;
+    uint32_t *leaders; /* per op: the one for which the steps were built that compute it */
     struct block *blocks;
     uint32_t n_blocks;
     uint32_t capacity;                        /* of steps and of blocks */

@@ -153,6 +153,21 @@ done:
     return target;
 }
 
+/* Builds op i, and writes down for it whatever that has added: steps, and ops that are done. */
+static int build_op(struct builder *b, uint32_t i)
+{
+    struct network *net = b->net;
+    uint32_t first = net->n_steps;
+    if (onednn_build_op(b, i))
+        return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
+    for (uint32_t k = first; k < net->n_steps; k++)
+        net->steps[k].leader = i;
+    for (uint32_t k = i; k < b->model->header->n_ops; k++)
+        if (b->done[k] && net->leaders[k] == NONE)
+            net->leaders[k] = i;
+    return 0;
+}
+
 static int build_steps(struct builder *b)
 {
     const struct bgd_format_header *h = b->model->header;
@@ -164,13 +179,14 @@ static int build_steps(struct builder *b)
             return b->err->code;
     }
     for (uint32_t i = 0; i < h->n_ops; i++)
-        if (!b->done[i] && onednn_build_op(b, i))
-            return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
+        if (!b->done[i] && build_op(b, i))
+            return b->err->code;
     for (uint32_t i = 0; i < h->n_outputs; i++) { /* each output gets a dense copy of its own, outside of the arena */
         const dnnl_memory_desc_t desc = onednn_desc(b, h->outputs[i], dnnl_nchw);
         net->outputs[i] = onednn_add_block(b, &desc);
         if (net->outputs[i] == NONE || onednn_add_reorder(b, b->value_block[h->outputs[i]], net->outputs[i]))
             return b->err->code;
+        net->steps[net->n_steps - 1].leader = h->outputs[i] < h->n_inputs ? NONE : net->leaders[h->outputs[i] - h->n_inputs];
     }
     return 0;
 }
@@ -229,8 +245,11 @@ int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, s
         b.net->capacity += model->ops[i].n_inputs;
     b.net->steps = calloc(b.net->capacity, sizeof *b.net->steps);
     b.net->blocks = calloc(b.net->capacity, sizeof *b.net->blocks);
-    if (!b.net->steps || !b.net->blocks)
+    b.net->leaders = malloc(h->n_ops * sizeof *b.net->leaders);
+    if (!b.net->steps || !b.net->blocks || !b.net->leaders)
         goto out_of_memory;
+    for (uint32_t i = 0; i < h->n_ops; i++)
+        b.net->leaders[i] = NONE;
     b.net->model = model;
     b.net->engine = engine;
     b.net->tile = choose_tile(model);
@@ -264,6 +283,7 @@ void onednn_network_destroy(struct network *net)
             dnnl_memory_destroy(net->steps[i].args[k].constant);
     }
     free(net->steps);
+    free(net->leaders);
     free(net->blocks);
     free(net);
 }

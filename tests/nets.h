@@ -120,7 +120,7 @@ static inline bool net_has_device(const struct backend *backend)
 {
     struct bgd_err err = {0};
     struct device *device;
-    int code = backend->open(BGD_PRECISION_F32, &device, &err);
+    int code = backend->open(0, BGD_PRECISION_F32, &device, &err);
     if (!code)
         backend->close(device);
     return code == 0;
@@ -133,8 +133,8 @@ static inline void net_run(const struct backend *backend, const struct bgd_model
     struct bgd_err err = {0};
     struct device *device;
     struct exec *exec;
-    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0, "%s", err.text);
-    cr_assert_eq(backend->prepare(device, model, batch, NULL, &exec, &err), 0, "%s: %s", backend->name, err.text);
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0, "%s", err.text);
+    cr_assert_eq(backend->prepare(device, 0, model, batch, NULL, &exec, &err), 0, "%s: %s", backend->name, err.text);
     for (uint32_t i = 0; i < model->header->n_inputs; i++)
         cr_assert_eq(backend->load(exec, i, n, inputs[i], &err), 0);
     cr_assert_eq(backend->run(exec, n, &err), 0, "%s: %s", backend->name, err.text);

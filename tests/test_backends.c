@@ -281,6 +281,112 @@ Test(backends, random_graphs_match_the_reference)
     }
 }
 
+/* ------------------------------------------------------------ measuring */
+
+/* Whatever backends fuse, leave in place, copy and reorder; one output is an input, and one op is read by nothing. */
+static struct net measured_net(void)
+{
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, 12, 10}), input = x;
+    x = graph_op(g, BGD_OP_SILU, "silu", net_conv(g, "stem", x, 16, graph_window(3, 1, 1), 1, 1), 0);
+    uint32_t a = graph_op(g, BGD_OP_RELU, "relu", same_conv(g, "a", x, 2), 0);
+    x = graph_op(g, BGD_OP_ADD, "sum", same_conv(g, "b", a, 3), x);
+    uint32_t gate = net_conv(g, "squeeze", graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", x, 0), 3, graph_window(1, 1, 0), 1, 4);
+    gate = net_conv(g, "excite", graph_op(g, BGD_OP_SILU, "silu2", gate, 0), 16, graph_window(1, 1, 0), 1, 5);
+    x = graph_op(g, BGD_OP_MUL, "gated", x, graph_op(g, BGD_OP_SIGMOID, "gate", gate, 0));
+    uint32_t lanes = net_conv(g, "lanes", x, 8, graph_window(1, 1, 0), 1, 6);
+    uint32_t odd = net_conv(g, "odd", x, 3, graph_window(1, 1, 0), 1, 7);
+    uint32_t whole = graph_op_n(g, BGD_OP_CONCAT, "whole", (const uint32_t[]){lanes, x}, 2);
+    uint32_t copied = graph_op_n(g, BGD_OP_CONCAT, "copied", (const uint32_t[]){whole, odd}, 2);
+    x = graph_upsample(g, "up", same_conv(g, "joined", copied, 8), 2, true);
+    uint32_t logits = net_dense(g, "logits", graph_max_pool(g, "pool", x, graph_window(2, 2, 0)), 5, 9);
+    graph_op(g, BGD_OP_RELU, "dead", logits, 0);
+    graph_output(g, logits);
+    graph_output(g, graph_op(g, BGD_OP_SIGMOID, "scores", logits, 0));
+    graph_output(g, input);
+    return net_finish(g, &net_plain_meta, BGD_F32);
+}
+
+/* Steps are numbered from 0 without gaps, in the order of the ops that they begin with, and all of a step's ops have its time. */
+static uint32_t check_times(const char *name, uint32_t n_ops, const struct backend_op_time *times)
+{
+    uint32_t n_steps = 0;
+    for (uint32_t i = 0; i < n_ops; i++) {
+        cr_expect_leq(times[i].step, n_steps, "%s: op %u is in step %u", name, i, times[i].step);
+        n_steps += times[i].step == n_steps;
+        cr_expect_gt(times[i].seconds, 0, "%s: op %u", name, i);
+        for (uint32_t k = 0; k < i; k++)
+            cr_expect(times[k].step != times[i].step || times[k].seconds == times[i].seconds);
+    }
+    return n_steps;
+}
+
+/* The bits of `run` are those of `profile`, from the same exec and before and after each other. */
+static uint32_t check_profile(const struct backend *backend, const struct net *net, struct backend_op_time *times)
+{
+    enum { N = 5 };
+    const struct bgd_format_header *h = net->model->header;
+    float *input = net_input(net->model, 0, N, 1), *by[3][BGD_FORMAT_OUTPUTS_MAX];
+    struct bgd_err err = {0};
+    struct device *device;
+    struct exec *exec;
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_assert_eq(backend->prepare(device, 0, net->model, N + 1, NULL, &exec, &err), 0, "%s", err.text);
+    cr_assert_eq(backend->load(exec, 0, N, input, &err), 0);
+    for (int pass = 0; pass < 3; pass++) {
+        int code = pass == 1 ? backend->profile(exec, N, 3, times, &err) : backend->run(exec, N, &err);
+        cr_assert_eq(code, 0, "%s: %s", backend->name, err.text);
+        for (uint32_t i = 0; i < h->n_outputs; i++) {
+            size_t bytes = N * net_output_size(net->model, i) * sizeof(float);
+            by[pass][i] = malloc(bytes);
+            cr_assert_eq(backend->fetch(exec, i, N, by[pass][i], &err), 0);
+            cr_expect_eq(memcmp(by[0][i], by[pass][i], bytes), 0, "%s: output %u", backend->name, i);
+        }
+    }
+    for (int pass = 0; pass < 3; pass++)
+        for (uint32_t i = 0; i < h->n_outputs; i++)
+            free(by[pass][i]);
+    backend->release(exec);
+    backend->close(device);
+    free(input);
+    return check_times(backend->name, h->n_ops, times);
+}
+
+Test(backends, every_op_has_a_step_and_its_time)
+{
+    struct net net = measured_net();
+    uint32_t n_ops = net.model->header->n_ops;
+    struct backend_op_time *times = calloc(n_ops, sizeof *times);
+    for (size_t b = 0; backends[b]; b++) {
+        if (!net_has_device(backends[b]))
+            continue;
+        uint32_t n_steps = check_profile(backends[b], &net, times);
+        cr_expect_eq(times[0].step, 0);
+        if (backends[b] == &backend_ref)
+            cr_expect_eq(n_steps, n_ops);
+        else /* the stem takes its activation along */
+            cr_expect(n_steps < n_ops && times[1].step == 0 && times[2].step == 1);
+    }
+    free(times);
+    net_close(&net);
+}
+
+Test(backends, every_device_has_ceilings)
+{
+    for (size_t b = 0; backends[b]; b++) {
+        struct device *device;
+        struct backend_ceilings ceilings;
+        struct bgd_err err = {0};
+        if (backends[b]->open(0, BGD_PRECISION_AUTO, &device, &err))
+            continue;
+        cr_assert_eq(backends[b]->ceilings(device, &ceilings, &err), 0, "%s: %s", backends[b]->name, err.text);
+        cr_expect(ceilings.copy > 1e6 && ceilings.copy < 1e15, "%s: %g bytes/s", backends[b]->name, ceilings.copy);
+        cr_expect(ceilings.macs > 1e4 && ceilings.macs < 1e17, "%s: %g MAC/s", backends[b]->name, ceilings.macs);
+        cr_expect_eq(ceilings.element_bytes, strcmp(backends[b]->name, "cuda") ? 4 : 2); /* f16 */
+        backends[b]->close(device);
+    }
+}
+
 /* ------------------------------------------------------------ what does not fit */
 
 /* Too much memory is an error here as it is without AddressSanitizer. */
@@ -295,8 +401,9 @@ static void check_prepare_fails(const struct backend *backend, struct net net, u
     struct device *device;
     struct exec *exec = (void *)1;
     struct bgd_err err = {0};
-    cr_assert_eq(backend->open(BGD_PRECISION_F32, &device, &err), 0);
-    cr_expect_eq(backend->prepare(device, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name, err.text);
+    cr_assert_eq(backend->open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_expect_eq(backend->prepare(device, 0, net.model, batch, NULL, &exec, &err), BGD_MEMORY, "%s: %s", backend->name,
+                 err.text);
     cr_expect_null(exec);
     cr_expect_gt(strlen(err.text), 10);
     backend->close(device);
@@ -330,12 +437,13 @@ Test(backends, the_device_is_found_by_its_name)
     const char *const names[][2] = {
         {NULL, BGDET_TEST_DEVICE}, {"auto", BGDET_TEST_DEVICE}, {"onednn", "onednn"}, {"ref", "ref"}};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(backend_open(names[i][0], BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s", err.text);
+        cr_assert_eq(backend_open(names[i][0], 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), 0, "%s",
+                     err.text);
         cr_expect_str_eq(backend->name, names[i][1]);
         backend->close(device);
     }
     device = NULL;
-    cr_expect_eq(backend_open("onednn ", BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+    cr_expect_eq(backend_open("onednn ", 0, BGD_PRECISION_AUTO, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
     cr_expect_null(device);
 }
 
@@ -346,7 +454,7 @@ Test(backends, the_cpu_refuses_half_precision)
         const struct backend *backend;
         struct device *device = (void *)1;
         struct bgd_err err = {0}, passed_over;
-        cr_expect_eq(backend_open(names[i], BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
+        cr_expect_eq(backend_open(names[i], 0, BGD_PRECISION_F16, &backend, &device, &passed_over, &err), BGD_ARGUMENT);
         cr_expect_null(device);
         cr_expect(strstr(err.text, "f32"), "%s", err.text);
     }

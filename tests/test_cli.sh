@@ -10,11 +10,11 @@ model=$root/weights/resnet18-60x80.bgd
 . "$root/tests/claims.sh"
 
 
-claim "help goes to stdout" 0 "$bgdet" --help; says out 'usage: bgdet' score show eval diff verify merge convert inspect infer
+claim "help goes to stdout" 0 "$bgdet" --help; says out 'usage: bgdet' score show eval diff verify merge convert inspect infer bench
 claim "version" 0 "$bgdet" --version; says out '^bgdet [0-9]'
 claim "no command is a usage error" 64 "$bgdet"; says err 'usage: bgdet'
 claim "an unknown command is named" 64 "$bgdet" scroe; says err '"scroe"'
-for command in score show eval diff verify merge convert inspect infer manual; do
+for command in score show eval diff verify merge convert inspect infer bench manual; do
     claim "$command --help" 0 "$bgdet" $command --help; says out "usage: bgdet $command"
     claim "$command names an unknown option" 64 "$bgdet" $command --no-such-option; says err '--no-such-option'
 done

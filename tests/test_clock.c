@@ -193,8 +193,8 @@ Test(clock, a_backends_pass_is_of_its_whole_batch_and_what_it_fetches_is_zeros)
     struct exec *exec;
     struct bgd_err err;
     float values[3 * 8 * 4 * 4] = {0};
-    cr_assert_eq(backend_cuda.open(BGD_PRECISION_F32, &device, &err), 0);
-    cr_assert_eq(backend_cuda.prepare(device, net.model, 7, NULL, &exec, &err), 0, "%s", err.text);
+    cr_assert_eq(backend_cuda.open(0, BGD_PRECISION_F32, &device, &err), 0);
+    cr_assert_eq(backend_cuda.prepare(device, 0, net.model, 7, NULL, &exec, &err), 0, "%s", err.text);
     int64_t before = now_ns();
     memset(values, 0xff, sizeof values);
     cr_assert_eq(backend_cuda.load(exec, 0, 3, values, &err), 0);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <math.h>
+#include <pthread.h>
 
 enum { WIDTH = 24, HEIGHT = 32, PIXELS = WIDTH * HEIGHT };
 
@@ -43,7 +44,7 @@ static struct device *open_device(enum bgd_precision precision)
 {
     struct device *device;
     struct bgd_err err = {0};
-    cr_assert_eq(backend_cuda.open(precision, &device, &err), 0, "%s", err.text);
+    cr_assert_eq(backend_cuda.open(0, precision, &device, &err), 0, "%s", err.text);
     return device;
 }
 
@@ -51,7 +52,7 @@ static struct exec *prepare(struct device *device, const struct net *net, uint32
 {
     struct exec *exec;
     struct bgd_err err = {0};
-    cr_assert_eq(backend_cuda.prepare(device, net->model, batch, sibling, &exec, &err), 0, "%s", err.text);
+    cr_assert_eq(backend_cuda.prepare(device, 0, net->model, batch, sibling, &exec, &err), 0, "%s", err.text);
     return exec;
 }
 
@@ -69,11 +70,13 @@ static struct graph *begin(uint32_t channels, uint32_t *x)
     return g;
 }
 
-/* Its steps in f16 as words: "conv+add+relu", and ":f32" behind one that computes f32. */
-static char *steps_of(const struct net *net)
+/* Its steps as words: "conv+add+relu", and ":f32" behind one that computes f32. */
+static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_blocks)
 {
     static const char *const kinds[] = {[CUDA_CONV] = "conv",
                                         [CUDA_DEPTHWISE] = "depthwise",
+                                        [CUDA_EXPAND] = "expand",
+                                        [CUDA_PROJECT] = "project",
                                         [CUDA_GROUPED] = "grouped",
                                         [CUDA_ACTIVATE] = "activate",
                                         [CUDA_COMBINE] = "combine",
@@ -88,13 +91,13 @@ static char *steps_of(const struct net *net)
     static const char *const functions[] = {"", "+relu", "+sigmoid", "+silu", "+selu"};
     struct cuda_network *network;
     struct bgd_err err = {0};
-    must(cuda_network_create(net->model, KERNEL_F16, 2, &network, &err), &err);
+    must(cuda_network_create(net->model, type, 2, fuse_blocks, &network, &err), &err);
     char *text;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     for (uint32_t i = 0; i < network->n_steps; i++) {
         const struct cuda_step *step = &network->steps[i];
-        bool residual = step->kind == CUDA_CONV && step->x[1].block != NONE;
+        bool residual = (step->kind == CUDA_CONV && step->x[1].block != NONE) || step->x[2].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
         fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
                 functions[step->g], f32 ? ":f32" : "");
@@ -104,14 +107,19 @@ static char *steps_of(const struct net *net)
     return text;
 }
 
-/* With `value` for its output, and without a device. */
+static void check_net(const struct net *net, enum kernel_type type, bool fuse_blocks, const char *expected)
+{
+    char *steps = steps_of(net, type, fuse_blocks);
+    cr_expect_str_eq(steps, expected);
+    free(steps);
+}
+
+/* In f16, with `value` for its output, and without a device. */
 static void check_steps(struct graph *g, uint32_t value, const char *expected)
 {
     graph_output(g, value);
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    char *steps = steps_of(&net);
-    cr_expect_str_eq(steps, expected);
-    free(steps);
+    check_net(&net, KERNEL_F16, true, expected);
     net_close(&net);
 }
 
@@ -175,6 +183,68 @@ Test(cuda, squeeze_and_excite_is_one_step)
     g = begin(16, &x); /* the same layers over more than one pixel */
     x = unary(g, BGD_OP_SILU, "silu", conv1(g, "a", x, 3));
     check_steps(g, conv1(g, "b", x, 16), "conv+silu conv output");
+}
+
+static uint32_t depthwise(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    return net_conv(g, "depthwise", x, graph_shape(g, x).c, window, graph_shape(g, x).c, 1);
+}
+
+/* An EfficientNet's block. */
+static uint32_t mbconv(struct graph *g, uint32_t x)
+{
+    uint32_t y = unary(g, BGD_OP_SILU, "expanded", conv1(g, "expand", x, 96));
+    y = squeeze_excite(g, unary(g, BGD_OP_SILU, "wide", depthwise(g, y, graph_window(5, 1, 2))));
+    return graph_op(g, BGD_OP_ADD, "sum", conv1(g, "project", y, graph_shape(g, x).c), x);
+}
+
+Test(cuda, a_block_of_an_efficientnet_never_writes_what_is_in_its_middle)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    graph_output(g, unary(g, BGD_OP_SOFTMAX, "f32", mbconv(g, x)));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    const char *plain = "conv+silu depthwise+silu mean excite+silu+sigmoid combine conv+add softmax:f32 output";
+    check_net(&net, KERNEL_F16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_BF16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_F16, false, plain);
+    check_net(&net, KERNEL_F32, true,
+              "conv+silu:f32 depthwise+silu:f32 mean:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
+    net_close(&net);
+}
+
+Test(cuda, what_is_no_block_of_an_efficientnet_is_left_alone)
+{
+    uint32_t x;
+    struct graph *g = begin(65, &x); /* too many inputs to expand them twice */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, depthwise(g, conv3(g, "a", x, 72), graph_window(3, 1, 1)), "conv depthwise output");
+    g = begin(16, &x); /* another kernel than 3x3 and 5x5 */
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), graph_window(1, 1, 0)), "conv depthwise output");
+    g = begin(16, &x); /* in groups, but not depthwise */
+    x = conv1(g, "a", x, 72);
+    check_steps(g, net_conv(g, "grouped", x, 72, graph_window(3, 1, 1), 8, 1), "conv grouped output");
+    struct bgd_window dilated = graph_window(3, 1, 2);
+    dilated.dilation_h = dilated.dilation_w = 2;
+    g = begin(16, &x);
+    check_steps(g, depthwise(g, conv1(g, "a", x, 72), dilated), "conv depthwise output");
+    g = begin(16, &x); /* the expanded value is seen */
+    x = conv1(g, "a", x, 72);
+    graph_output(g, x);
+    check_steps(g, depthwise(g, x, graph_window(3, 1, 1)), "conv depthwise output output");
+
+    g = begin(16, &x); /* the gated value is seen */
+    x = squeeze_excite(g, x);
+    graph_output(g, x);
+    check_steps(g, conv1(g, "a", x, 8), "mean excite+silu+sigmoid combine conv output output");
+    g = begin(16, &x); /* too many outputs */
+    check_steps(g, conv1(g, "a", squeeze_excite(g, x), 328), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* not 1x1 */
+    check_steps(g, conv3(g, "a", squeeze_excite(g, x), 8), "mean excite+silu+sigmoid combine conv output");
+    g = begin(16, &x); /* a gate per pixel */
+    x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "b", x, 1)));
+    check_steps(g, conv1(g, "a", x, 8), "conv+sigmoid combine conv output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)
@@ -246,6 +316,51 @@ Test(cuda, heads_are_f32)
 
     g = begin(16, &x); /* no head: something reads it */
     check_steps(g, conv3(g, "a", unary(g, BGD_OP_SOFTMAX, "softmax", x), 8), "softmax conv output");
+}
+
+/* ---------------------------------------------------------------- which step an op is in */
+
+static void check_step_numbers(struct graph *g, uint32_t output, const uint32_t *expected)
+{
+    struct device *device = open_device(BGD_PRECISION_F16);
+    graph_output(g, output);
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    struct exec *exec = prepare(device, &net, 2, NULL);
+    struct backend_op_time times[16];
+    struct bgd_err err = {0};
+    must(backend_cuda.profile(exec, 2, 1, times, &err), &err);
+    for (uint32_t i = 0; i < net.model->header->n_ops; i++)
+        cr_expect_eq(times[i].step, expected[i], "%s is in step %u, expected %u",
+                     net.model->values[model_op_value(net.model, i)].name, times[i].step, expected[i]);
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    net_close(&net);
+}
+
+Test(cuda, ops_of_one_step_have_its_number)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x); /* silu, mean; squeeze to gate are one step; mul */
+    x = squeeze_excite(g, unary(g, BGD_OP_SILU, "silu", conv3(g, "a", x, 16)));
+    check_step_numbers(g, x, (const uint32_t[]){0, 0, 1, 2, 2, 2, 2, 3});
+
+    g = begin(16, &x); /* a residual and what follows it, past an op that is not part of it */
+    uint32_t a = conv3(g, "a", x, 16), b = conv3(g, "bb", x, 16);
+    graph_output(g, graph_max_pool(g, "pool", x, graph_window(3, 1, 1)));
+    check_step_numbers(g, unary(g, BGD_OP_RELU, "relu", graph_op(g, BGD_OP_ADD, "sum", b, a)),
+                       (const uint32_t[]){0, 1, 2, 1, 1});
+}
+
+Test(cuda, a_concat_in_place_has_the_number_of_its_last_input)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    uint32_t a = conv3(g, "a", x, 8), b = conv3(g, "b", x, 24);
+    check_step_numbers(g, conv3(g, "c", concat(g, "ab", b, a), 8), (const uint32_t[]){0, 1, 1, 2});
+
+    g = begin(16, &x); /* by copies it is a step */
+    a = conv3(g, "a", x, 8), b = conv3(g, "b", x, 3);
+    check_step_numbers(g, conv3(g, "c", concat(g, "ab", b, a), 8), (const uint32_t[]){0, 1, 2, 3});
 }
 
 /* ---------------------------------------------------------------- small networks */
@@ -412,10 +527,10 @@ static int open_pair(struct pair *pair, struct bgd_err *err)
 {
     const struct backend *cuda = &backend_cuda;
     small_pictures(BATCH, pair->images, pair->pictures);
-    return cuda->open(BGD_PRECISION_F16, &pair->device, err) ||
-                   cuda->prepare(pair->device, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
-                   cuda->prepare(pair->device, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
-                   cuda->prepare(pair->device, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)
+    return cuda->open(0, BGD_PRECISION_F16, &pair->device, err) ||
+                   cuda->prepare(pair->device, 0, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
+                   cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
+                   cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)
                ? err->code
                : 0;
 }
@@ -510,8 +625,9 @@ static int live(struct pair *pair, unsigned long *closing, struct bgd_err *err)
     return code;
 }
 
-/* What may fail unseen before that: memory, and in each prepare the end of the graph that its executable was made of. */
-enum { UNSEEN = 1 + 3 };
+/* What may fail unseen before that: memory, and taking a GPU for it; in each prepare, the end of the graph that its executable
+ * was made of. */
+enum { UNSEEN = 2 + 3 };
 
 Test(cuda, every_call_may_fail)
 {
@@ -534,6 +650,76 @@ Test(cuda, every_call_may_fail)
     }
     cr_expect_eq(unseen, UNSEEN, "%lu failures had no error", unseen);
     free_pair(&pair);
+}
+
+/* A lane that is loaded, profiled and fetched from. */
+static int live_measured(const struct net *net, unsigned long *closing, struct bgd_err *err)
+{
+    struct device *device = NULL;
+    struct exec *exec = NULL;
+    struct backend_op_time *times = calloc(net->model->header->n_ops, sizeof *times);
+    float *input = net_input(net->model, 0, BATCH, 1),
+          *scores = malloc(BATCH * net_output_size(net->model, 0) * sizeof *scores);
+    int code = backend_cuda.open(0, BGD_PRECISION_F16, &device, err) ||
+                       backend_cuda.prepare(device, 0, net->model, BATCH, NULL, &exec, err) ||
+                       backend_cuda.load(exec, 0, BATCH, input, err) || backend_cuda.profile(exec, BATCH, 2, times, err) ||
+                       backend_cuda.fetch(exec, 0, BATCH, scores, err)
+                   ? err->code
+                   : 0;
+    *closing = emulation_calls();
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    free(times);
+    free(input);
+    free(scores);
+    return code;
+}
+
+Test(cuda, every_call_of_a_profile_may_fail)
+{
+    uint32_t x;
+    struct graph *g = begin(3, &x);
+    graph_output(g, net_dense(g, "dense", unary(g, BGD_OP_RELU, "relu", conv3(g, "a", x, 8)), 6, 1));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    unsigned long closing, start = emulation_calls(), unseen = 0;
+    struct bgd_err err = {0};
+    must(live_measured(&net, &closing, &err), &err);
+    unsigned long all = emulation_calls() - start;
+    cr_expect_gt(all, 50);
+    for (unsigned long n = 1; n <= all; n++) {
+        emulation_fail_at(n);
+        start = emulation_calls();
+        err = (struct bgd_err){0};
+        int code = live_measured(&net, &closing, &err);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", n, emulation_device_bytes());
+        cr_expect(code == 0 || (code == BGD_DEVICE && strlen(err.text) > 10), "call %lu: %d, \"%s\"", n, code, err.text);
+        unseen += code == 0 && n <= closing - start;
+    }
+    /* The end of the graph that the pass was made of, and those of four events: around three steps. */
+    cr_expect_eq(unseen, 1 + 4, "%lu failures had no error", unseen);
+    net_close(&net);
+}
+
+/* How often the device is asked depends on how fast it is: of so many calls each may fail, and all of them are made. */
+Test(cuda, ceilings_that_cannot_be_measured_are_an_error)
+{
+    static const unsigned long calls[] = {1, 2, 3, 4, 5, 7, 20};
+    struct device *device = open_device(BGD_PRECISION_BF16);
+    struct backend_ceilings ceilings;
+    struct bgd_err err = {0};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        emulation_fail_at(calls[i]);
+        cr_expect_eq(backend_cuda.ceilings(device, &ceilings, &err), BGD_DEVICE, "call %lu", calls[i]);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", calls[i], emulation_device_bytes());
+    }
+    emulation_fail_at(0);
+    emulation_fail_memory(100 << 20);
+    cr_expect_eq(backend_cuda.ceilings(device, &ceilings, &err), BGD_MEMORY, "%s", err.text);
+    emulation_fail_memory(0);
+    must(backend_cuda.ceilings(device, &ceilings, &err), &err);
+    cr_expect_eq(ceilings.element_bytes, 2);
+    cr_expect_eq(emulation_device_bytes(), 0);
+    backend_cuda.close(device);
 }
 
 /* From a call of that stage on, and for good. */
@@ -688,6 +874,202 @@ Test(cuda, no_memory_at_all_is_an_error)
     close_engine_case(c);
 }
 
+/* ---------------------------------------------------------------- several GPUs */
+
+static struct bgd_engine *open_on(const struct engine_case *c, uint64_t gpus, uint32_t lanes)
+{
+    const struct bgd_engine_options options = {
+        .device = "cuda", .gpus = gpus, .precision = BGD_PRECISION_F16, .batch = BATCH, .gpu_lanes = lanes};
+    struct bgd_engine *engine;
+    struct bgd_err err = {0};
+    must(bgd_engine_open(&c->pipeline, &options, &engine, &err), &err);
+    return engine;
+}
+
+/* A lane, in a thread to which another GPU is the current one at first. */
+struct turn {
+    struct bgd_engine *engine;
+    const struct engine_case *c;
+    uint32_t lane;
+    struct bgd_result results[BATCH];
+    float mask[BATCH * PIXELS];
+    int code;
+    struct bgd_err err;
+};
+
+static void *take_turn(void *argument)
+{
+    struct turn *turn = argument;
+    turn->code = bgd_engine_score(turn->engine, turn->lane, turn->c->pictures, BATCH, turn->results, &turn->err);
+    if (!turn->code)
+        turn->code = bgd_engine_masks(turn->engine, turn->lane, BATCH, turn->mask, &turn->err);
+    return NULL;
+}
+
+/* Which GPU the lane has computed on: the only one that was given anything. */
+static int gpu_of_turn(struct turn *turn)
+{
+    unsigned long before[8];
+    pthread_t thread;
+    int gpu = -1;
+    for (int i = 0; i < 8; i++)
+        before[i] = emulation_launches(i);
+    cr_assert_eq(pthread_create(&thread, NULL, take_turn, turn), 0);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 8; i++)
+        if (emulation_launches(i) != before[i]) {
+            cr_expect_eq(gpu, -1, "lane %u launches on GPU %d and GPU %d", turn->lane, gpu, i);
+            gpu = i;
+        }
+    return gpu;
+}
+
+Test(cuda, lanes_take_turns_among_gpus_and_give_the_same_bits)
+{
+    static struct turn first, turn;
+    static const struct {
+        uint64_t asked;
+        int n, numbers[3];
+    } sets[] = {{0, 1, {0}}, {1, 1, {0}}, {1 << 2, 1, {2}}, {3, 2, {0, 1}}, {5, 2, {0, 2}}, {BGD_GPUS_ALL, 3, {0, 1, 2}}};
+    struct engine_case *c = open_engine_case();
+    emulation_devices(3);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        struct bgd_engine *engine = open_on(c, sets[i].asked, 2);
+        uint64_t used = 0;
+        for (int k = 0; k < sets[i].n; k++)
+            used |= (uint64_t)1 << sets[i].numbers[k];
+        cr_expect_eq(bgd_engine_gpus(engine), used);
+        cr_assert_eq(bgd_engine_lanes(engine), 2 * (uint32_t)sets[i].n);
+        for (uint32_t lane = 0; lane < bgd_engine_lanes(engine); lane++) {
+            turn = (struct turn){.engine = engine, .c = c, .lane = lane};
+            int gpu = gpu_of_turn(&turn);
+            cr_assert_eq(turn.code, 0, "set %zu, lane %u: %s", i, lane, turn.err.text);
+            cr_expect_eq(gpu, sets[i].numbers[lane % (uint32_t)sets[i].n], "set %zu, lane %u: GPU %d", i, lane, gpu);
+            if (i == 0 && lane == 0)
+                first = turn;
+            for (uint32_t k = 0; k < BATCH; k++)
+                cr_expect_eq(turn.results[k].score, first.results[k].score, "set %zu, lane %u, picture %u", i, lane, k);
+            cr_expect_eq(memcmp(turn.mask, first.mask, sizeof first.mask), 0, "set %zu, lane %u", i, lane);
+        }
+        bgd_engine_close(engine);
+        cr_expect_eq(emulation_device_bytes(), 0);
+    }
+    close_engine_case(c);
+}
+
+Test(cuda, every_gpu_reads_the_memory_that_the_engine_lends)
+{
+    struct engine_case *c = open_engine_case();
+    emulation_devices(2);
+    struct bgd_engine *engine = open_on(c, 3, 1);
+    uint8_t *lent = bgd_engine_memory(engine, 40 * 40 * 3);
+    cr_assert(lent);
+    struct bgd_result on_heap[BATCH], results[BATCH];
+    struct bgd_err err = {0};
+    must(bgd_engine_score(engine, 0, c->pictures, BATCH, on_heap, &err), &err);
+    memcpy(lent, c->images[0].rgb, 40 * 40 * 3);
+    for (uint32_t i = 0; i < BATCH; i++)
+        c->images[i].rgb = lent;
+    for (uint32_t lane = 0; lane < 2; lane++) {
+        must(bgd_engine_score(engine, lane, c->pictures, BATCH, results, &err), &err);
+        for (uint32_t i = 0; i < BATCH; i++)
+            cr_expect_eq(results[i].score, on_heap[i].score, "lane %u, picture %u", lane, i);
+    }
+    bgd_engine_close(engine);
+    close_engine_case(c);
+}
+
+static void check_open_fails(const struct engine_case *c, const char *device, uint64_t gpus, int code, const char *text)
+{
+    const struct bgd_engine_options options = {.device = device, .gpus = gpus};
+    struct bgd_engine *engine = (void *)1;
+    struct bgd_err err = {0};
+    cr_expect_eq(bgd_engine_open(&c->pipeline, &options, &engine, &err), code, "%s", err.text);
+    cr_expect(strstr(err.text, text), "\"%s\", expected \"%s\"", err.text, text);
+    cr_expect_null(engine);
+    cr_expect_eq(emulation_device_bytes(), 0);
+}
+
+Test(cuda, gpus_that_are_not_there_or_not_alike_are_refused)
+{
+    struct engine_case *c = open_engine_case();
+    check_open_fails(c, "cuda", 2, BGD_ARGUMENT, "GPU 1: there is 1, from 0 on");
+    emulation_devices(2);
+    check_open_fails(c, "cuda", 4, BGD_ARGUMENT, "GPU 2: there are 2, from 0 on");
+    check_open_fails(c, "auto", 1 | (uint64_t)1 << 63, BGD_ARGUMENT, "GPU 63: there are 2, from 0 on");
+    check_open_fails(c, "onednn", 1, BGD_ARGUMENT, "the device \"onednn\" is a CPU");
+    check_open_fails(c, "ref", BGD_GPUS_ALL, BGD_ARGUMENT, "the device \"ref\" is a CPU");
+    emulation_other_kind(1);
+    check_open_fails(c, "cuda", 3, BGD_ARGUMENT, "GPU 0 is emulated with 1 multiprocessors, GPU 1 emulated otherwise with 1: ");
+    bgd_engine_close(open_on(c, 2, 1));
+    emulation_devices(0); /* no CPU does what GPUs were asked to do */
+    check_open_fails(c, "auto", 1, BGD_DEVICE, "no CUDA-capable device");
+    close_engine_case(c);
+}
+
+Test(cuda, a_gpu_that_fails_is_named)
+{
+    struct engine_case *c = open_engine_case();
+    struct bgd_result results[BATCH];
+    struct bgd_err err = {0};
+    emulation_devices(3);
+    struct bgd_engine *engine = open_on(c, 6, 1);
+    emulation_lose(2);
+    must(bgd_engine_score(engine, 0, c->pictures, BATCH, results, &err), &err);
+    cr_expect_eq(bgd_engine_score(engine, 1, c->pictures, BATCH, results, &err), BGD_DEVICE);
+    cr_expect(strstr(err.text, "GPU 2: CUDA: ") && strstr(err.text, "cudaErrorIllegalAddress"), "%s", err.text);
+    bgd_engine_close(engine);
+    cr_expect_eq(emulation_device_bytes(), 0);
+    check_open_fails(c, "cuda", 6, BGD_DEVICE, "GPU 2: ");
+    close_engine_case(c);
+}
+
+Test(cuda, a_thread_that_waits_for_any_gpu_sleeps)
+{
+    struct engine_case *c = open_engine_case();
+    emulation_devices(3);
+    bgd_engine_close(open_on(c, 6, 1));
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(emulation_flags(i), i ? cudaDeviceScheduleBlockingSync : 0, "GPU %d", i);
+    close_engine_case(c);
+}
+
+/* An engine's life on two GPUs, with a lane on each. */
+static int live_on_two(const struct engine_case *c, struct bgd_err *err)
+{
+    const struct bgd_engine_options options = {.device = "cuda", .gpus = 3, .batch = 2};
+    struct bgd_engine *engine;
+    struct bgd_result results[2];
+    int code = bgd_engine_open(&c->pipeline, &options, &engine, err);
+    if (code)
+        return code;
+    bgd_engine_memory(engine, 1000);
+    for (uint32_t lane = 0; lane < 2 && !code; lane++)
+        code = bgd_engine_score(engine, lane, c->pictures, 2, results, err);
+    bgd_engine_close(engine);
+    return code;
+}
+
+Test(cuda, every_call_may_fail_on_two_gpus)
+{
+    struct engine_case *c = open_engine_case();
+    struct bgd_err err = {0};
+    mallopt(M_MMAP_MAX, 0); /* as above */
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    emulation_devices(2);
+    unsigned long start = emulation_calls();
+    must(live_on_two(c, &err), &err);
+    unsigned long all = emulation_calls() - start;
+    for (unsigned long n = 1; n <= all; n++) {
+        emulation_fail_at(n);
+        err = (struct bgd_err){0};
+        int code = live_on_two(c, &err);
+        cr_expect_eq(emulation_device_bytes(), 0, "call %lu: %zu bytes are left", n, emulation_device_bytes());
+        cr_expect(code == 0 || (code == BGD_DEVICE && strlen(err.text) > 10), "call %lu: %d, \"%s\"", n, code, err.text);
+    }
+    close_engine_case(c);
+}
+
 /* ---------------------------------------------------------------- masks that are not finite */
 
 /* Infinities of either sign meet where the picture is not black: there the mask is NAN. */
@@ -776,6 +1158,33 @@ static float fed_difference(const struct net *net, uint32_t n, const struct bgd_
     return worst;
 }
 
+/* Calls of the runtime. */
+static unsigned long calls_to_feed(struct exec *exec, uint32_t n, const struct bgd_image *const *pictures)
+{
+    struct bgd_err err = {0};
+    unsigned long before = emulation_calls();
+    must(backend_cuda.feed(exec, n, pictures, NULL, &err), &err);
+    return emulation_calls() - before;
+}
+
+Test(cuda, a_batch_takes_no_more_calls_to_feed_than_a_picture)
+{
+    struct net net = resnet_like(3);
+    struct device *device = open_device(BGD_PRECISION_F16);
+    struct exec *exec = prepare(device, &net, BATCH, NULL);
+    struct bgd_image images[BATCH];
+    const struct bgd_image *pictures[BATCH];
+    uint8_t *lent = backend_cuda.memory(device, 40 * 40 * 3);
+    small_pictures(BATCH, images, pictures);
+    memcpy(lent, images[0].rgb, 40 * 40 * 3);
+    for (uint32_t i = 0; i < BATCH; i += 2)
+        images[i].rgb = lent; /* the others by the staging buffer */
+    cr_expect_eq(calls_to_feed(exec, BATCH, pictures), calls_to_feed(exec, 1, pictures));
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    net_close(&net);
+}
+
 static void check_feed(uint32_t channels, bool masked, float threshold, uint32_t n, const struct size *sizes)
 {
     struct net segmenter = pipelines_segmenter(WIDTH, HEIGHT, 1), classifier = resnet_like(channels);
@@ -833,7 +1242,7 @@ Test(cuda, pictures_of_many_sizes_are_fed_as_on_the_cpu)
     check_feed(4, true, 0.4f, n, sizes);
 }
 
-/* The buffer has 32 MB: pictures of 60 go through it in pieces, and of 18 only one fits. */
+/* The buffers have 64 MB and, for every other picture, 50: one of 60 goes in pieces, or nothing else fits beside it. */
 Test(cuda, pictures_larger_than_the_buffer_go_in_pieces)
 {
     static const struct size sizes[] = {{.width = 5000, .height = 4000}, {.width = 5000, .height = 4000},

@@ -47,18 +47,40 @@ claim "a device that was asked for must be there" 75 score --device cuda -o gone
 says err '^bgdet: CUDA: .*no CUDA-capable device'; check "rows by no device" test ! -e gone.jsonl -a ! -e gone.jsonl.part
 unset BGDET_EMULATED_DEVICES
 
-export BGDET_EMULATED_MEMORY=$((40 << 20)) # weights of 6 MB, pixels of 32
+export BGDET_EMULATED_MEMORY=$((72 << 20)) # weights of 6 MB, pixels of 64
 claim "a batch that does not fit is halved" 0 score --threads 1 --batch 32
 says err "^bgdet: the device's memory holds batches of (2|4|8|16), not more$" ' on cuda, '
 check "it says so $(grep -c '^bgdet:' err) times" test "$(grep -c '^bgdet:' err)" -eq 1
 check "the verdicts change" test "$(verdicts out)" = "$(verdicts cuda.jsonl)"
 BGDET_EMULATED_MEMORY=1000000
-claim "no memory for a single card" 75 score; says err '^bgdet: resnet18: CUDA: .*out of memory'; check "rows" test ! -s out
-BGDET_EMULATED_MEMORY=$((130 << 20))
+claim "no memory for a single card" 75 score; says err '^bgdet: resnet18: GPU 0: CUDA: .*out of memory'; check "rows" test ! -s out
+BGDET_EMULATED_MEMORY=$((226 << 20))
 claim "eight threads have three lanes" 0 score --threads 8
 check "there was no memory for the lanes: $(head -1 err)" test "$(grep -c '^bgdet:' err)" -eq 0
 check "rows depend on the threads" cmp -s out cuda.jsonl
 unset BGDET_EMULATED_MEMORY
+
+export BGDET_EMULATED_DEVICES=3
+claim "one of three GPUs" 0 score --gpus 2
+says err ' on cuda \(GPU 2\), 2 threads'; check "rows depend on the GPU" cmp -s out cuda.jsonl
+claim "two GPUs share the work" 0 score --gpus 0,1 --batch 1
+says err ' on cuda \(GPUs 0, 1\), 2 threads'; check "rows depend on the number of GPUs" cmp -s out cuda.jsonl
+claim "all GPUs" 0 score --gpus all --threads 1 --batch 1
+says err ' on cuda \(GPUs 0, 1, 2\), 1 thread:'; check "rows depend on the number of GPUs" cmp -s out cuda.jsonl
+claim "a GPU that is not there" 64 score --gpus 0,3; says err '^bgdet: GPU 3: there are 3, from 0 on$'
+for list in '' , 0, ,0 0,,1 0,0 -1 64 0-1 1x all,0 0x1 ' 0'; do
+    claim "--gpus '$list'" 64 score --gpus "$list"; says err '--gpus .*expected numbers below 64, each once, as in 0,1, or all'
+done
+claim "a CPU has no GPUs" 64 score --gpus 0 --device onednn; says err 'the device "onednn" is a CPU'
+claim "a folder of rows, by one GPU" 0 score -q --gpus 0 --out one
+claim "the same, by two" 0 score -q --gpus 0,1 --out two
+check "other rows, or another run.json" diff -r one two
+claim "what one GPU began two go on with" 0 score --gpus 0,1 --out one; says err '1 shard was there already'
+BGDET_EMULATED_FAIL_AT=300 claim "GPUs that fail" 75 score -q --gpus 0,1 --batch 1 -o gone.jsonl
+says err '^bgdet: .*GPU [01]: .*illegal memory access'; rm -f gone.jsonl.part
+BGDET_EMULATED_DEVICES=0
+claim "no CPU does what GPUs were asked to do" 75 score --gpus 0; says err 'no CUDA-capable device'
+unset BGDET_EMULATED_DEVICES
 
 # The device fails for good at call `at`: before the first row from `low` on, after the last from `high` on. The one between is sought.
 low=0 high=512

@@ -93,13 +93,13 @@ static void add_conv(struct list *list, const char *network, const struct cuda_s
     added->conv = step->conv;
 }
 
-/* Frees the state dict. */
+/* With blocks that are not fused, which have all of them. Frees the state dict. */
 static void add_network(struct list *list, const char *name, struct state_dict *s, uint32_t width, uint32_t height)
 {
     struct bgd_model *model = convert(s, width, height);
     struct cuda_network *net;
     struct bgd_err err = {0};
-    cr_assert_eq(cuda_network_create(model, KERNEL_F16, 0, &net, &err), 0, "%s: %s", name, err.text);
+    cr_assert_eq(cuda_network_create(model, KERNEL_F16, 0, false, &net, &err), 0, "%s: %s", name, err.text);
     for (uint32_t i = 0; i < net->n_steps; i++)
         if (net->steps[i].kind == CUDA_CONV)
             add_conv(list, name, &net->steps[i]);
@@ -147,6 +147,38 @@ static void check_lines(const char *kept, const char *found)
         kept += a + (kept[a] != 0);
         found += b + (found[b] != 0);
     }
+}
+
+/* How many steps of that kind `net` has. */
+static uint32_t count_steps(const struct cuda_network *net, enum cuda_kind kind)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < net->n_steps; i++)
+        n += net->steps[i].kind == kind;
+    return n;
+}
+
+static void check_blocks(const struct bgd_model *model, enum kernel_type type, bool fuse_blocks, uint32_t expand,
+                         uint32_t project)
+{
+    struct cuda_network *net;
+    struct bgd_err err = {0};
+    cr_assert_eq(cuda_network_create(model, type, 0, fuse_blocks, &net, &err), 0, "%s", err.text);
+    cr_expect_eq(count_steps(net, CUDA_EXPAND), expand, "%u", count_steps(net, CUDA_EXPAND));
+    cr_expect_eq(count_steps(net, CUDA_PROJECT), project, "%u", count_steps(net, CUDA_PROJECT));
+    cuda_network_destroy(net);
+}
+
+/* Blocks 1 to 5 have up to 40 inputs; all 16 have a gate and up to 320 outputs. */
+Test(cuda_networks, a_te0_has_its_blocks_fused)
+{
+    struct bgd_model *model =
+        convert(tracer_dict((struct tracer_spec){.arch = 0, .encoder = "model", .edges = true}), 320, 320);
+    check_blocks(model, KERNEL_F16, true, 5, 16);
+    check_blocks(model, KERNEL_BF16, true, 5, 16);
+    check_blocks(model, KERNEL_F16, false, 0, 0);
+    check_blocks(model, KERNEL_F32, true, 0, 0);
+    bgd_model_close(model);
 }
 
 Test(cuda_networks, all_their_convolutions_are_listed)

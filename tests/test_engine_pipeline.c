@@ -92,8 +92,8 @@ static void run_alone(const struct backend *backend, const struct bgd_model *mod
     struct device *device;
     struct exec *exec;
     struct bgd_err err = {0};
-    cr_assert(backend->open(BGD_PRECISION_F32, &device, &err) == 0 &&
-                  backend->prepare(device, model, 1, NULL, &exec, &err) == 0,
+    cr_assert(backend->open(0, BGD_PRECISION_F32, &device, &err) == 0 &&
+                  backend->prepare(device, 0, model, 1, NULL, &exec, &err) == 0,
               "%s", err.text);
     cr_assert(backend->load(exec, 0, 1, values, &err) == 0 && backend->run(exec, 1, &err) == 0 &&
                   backend->fetch(exec, output, 1, out, &err) == 0,

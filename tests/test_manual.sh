@@ -15,7 +15,7 @@ claim "an unknown manual is refused" 64 "$bgdet" manual tcsh; says err 'man, bas
 claim "a manual nobody can read" 75 bash -c "'$bgdet' manual man >/dev/full"
 
 what="every option stands everywhere"
-for command in score show eval diff verify merge convert inspect infer manual; do
+for command in score show eval diff verify merge convert inspect infer bench manual; do
     for option in $("$bgdet" $command --help | grep -oE '^  (-.,|   ) --[a-z0-9-]+' | grep -oE '[^ -][a-z0-9-]+$'); do
         check "$command --$option is not in the page" grep -qF -- "\\-\\-${option//-/\\-}" man
         check "$command --$option is not in zsh's" grep -qE -- "--$option(=|\[|\})" zsh

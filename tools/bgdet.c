@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct command *const tool_commands[] = {&tool_score,  &tool_show,   &tool_eval,    &tool_diff,
-                                               &tool_verify, &tool_merge,  &tool_convert, &tool_inspect,
-                                               &tool_infer,  &tool_manual, NULL};
+const struct command *const tool_commands[] = {&tool_score,  &tool_show,  &tool_eval,    &tool_diff,
+                                               &tool_verify, &tool_merge, &tool_convert, &tool_inspect,
+                                               &tool_infer,  &tool_bench, &tool_manual,  NULL};
 
 static void print_help(FILE *file)
 {
@@ -132,6 +132,17 @@ char *tool_join(const char *root, size_t length, const char *file)
     if (*file == '/' || length == 0)
         return strdup(file);
     return asprintf(&path, "%.*s/%s", (int)length, root, file) < 0 ? NULL : path;
+}
+
+int tool_check_folder(const char *output, struct bgd_err *err)
+{
+    const char *slash = strrchr(output, '/');
+    char *folder = slash ? strndup(output, (size_t)(slash - output) + 1) : strdup(".");
+    if (!folder)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    int code = access(folder, W_OK | X_OK) ? err_set(err, BGD_ARGUMENT, "%s: %s: %s", output, folder, strerror(errno)) : 0;
+    free(folder);
+    return code;
 }
 
 int tool_make_report_folder(const char *folder, struct bgd_err *err)

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "hash.h"
 #include "rewrite.h"
+#include "tools.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -172,30 +173,19 @@ bool calibrate_was_on(const struct bgd_model *model, const char *hash)
 
 /* ---------------------------------------------------------------- the model file */
 
-static int check_folder(const char *output, struct bgd_err *err)
-{
-    const char *slash = strrchr(output, '/');
-    char *folder = slash ? strndup(output, (size_t)(slash - output) + 1) : strdup(".");
-    if (!folder)
-        return err_set(err, BGD_MEMORY, "out of memory");
-    int code = access(folder, W_OK | X_OK) ? err_set(err, BGD_ARGUMENT, "%s: %s: %s", output, folder, strerror(errno)) : 0;
-    free(folder);
-    return code;
-}
-
 int calibrate_check_output(const char *output, struct bgd_err *err)
 {
     struct stat st;
     struct bgd_model *model;
     if (stat(output, &st))
-        return check_folder(output, err);
+        return tool_check_folder(output, err);
     bool replaces = S_ISREG(st.st_mode) && bgd_model_open(output, &model, err) == 0;
     bool classifier = replaces && model->meta.kind == META_CLASSIFIER;
     if (replaces)
         bgd_model_close(model);
     if (!classifier)
         return err_set(err, BGD_ARGUMENT, "%s is there and no classifier's model file: it is not overwritten", output);
-    return check_folder(output, err);
+    return tool_check_folder(output, err);
 }
 
 /* Where `path` leads, with the permissions of what is there: a model that is rewritten in place stays where and whose it was. */

@@ -11,6 +11,9 @@
  * Errors are absolute, divided by the largest value of the reference's output or 1. Then a few of the pictures run again, as a
  * short batch behind the full one: they must give the same bits as before.
  *
+ * CUDA fuses the blocks of EfficientNets unless BGDET_CUDA_UNFUSED is in the environment: what differs between a run with it and
+ * one without is theirs.
+ *
  * --quick takes the first shape of each table and no networks: for tools that make a device a hundred times slower. Exits with
  * 1 if a check failed, with 2 if something else is wrong.
  */
@@ -175,7 +178,7 @@ static int run_twice(const struct backend *backend, struct device *device, const
                      struct bgd_err *err)
 {
     struct exec *exec;
-    if (backend->prepare(device, s->model, s->n, NULL, &exec, err))
+    if (backend->prepare(device, 0, s->model, s->n, NULL, &exec, err))
         return err->code;
     if (run_pictures(backend, exec, s, 0, s->n, y, err) == 0)
         run_pictures(backend, exec, s, s->n - short_batch(s), short_batch(s), again, err);
@@ -190,7 +193,8 @@ static float *run_reference(const struct subject *s)
     struct device *device;
     struct exec *exec;
     float *y = allocate(s->n * all_outputs_size(s->model) * sizeof *y);
-    if (backend_ref.open(BGD_PRECISION_F32, &device, &err) || backend_ref.prepare(device, s->model, s->n, NULL, &exec, &err) ||
+    if (backend_ref.open(0, BGD_PRECISION_F32, &device, &err) ||
+        backend_ref.prepare(device, 0, s->model, s->n, NULL, &exec, &err) ||
         run_pictures(&backend_ref, exec, s, 0, s->n, y, &err))
         stop(&err);
     backend_ref.release(exec);
@@ -396,6 +400,23 @@ static uint32_t build_conv(struct graph *g, const struct op_case *op, uint32_t x
     return add_conv(g, "y", x, s[3], window, s[14]);
 }
 
+/* An EfficientNet's block. */
+static uint32_t build_mbconv(struct graph *g, const struct op_case *op, uint32_t x, const uint32_t *s)
+{
+    (void)op;
+    const struct bgd_window one = graph_window(1, 1, 0);
+    struct bgd_window window = graph_window(s[4], s[5], 0);
+    window.pad_top = s[6], window.pad_left = s[7], window.pad_bottom = s[8], window.pad_right = s[9];
+    uint32_t y = graph_op(g, BGD_OP_SILU, "expanded", add_conv(g, "expand", x, s[3], one, 1), 0);
+    y = graph_op(g, BGD_OP_SILU, "wide", add_conv(g, "depthwise", y, s[3], window, s[3]), 0);
+    uint32_t gate = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", y, 0);
+    gate = graph_op(g, BGD_OP_SILU, "squeezed", add_conv(g, "squeeze", gate, s[10], one, 1), 0);
+    gate = graph_op(g, BGD_OP_SIGMOID, "gate", add_conv(g, "excite", gate, s[3], one, 1), 0);
+    y = add_conv(g, "project", graph_op(g, BGD_OP_MUL, "gated", y, gate), s[11], one, 1);
+    struct shape in = graph_shape(g, x), out = graph_shape(g, y);
+    return in.c == out.c && in.h == out.h && in.w == out.w ? graph_op(g, BGD_OP_ADD, "sum", y, x) : y;
+}
+
 static uint32_t build_dense(struct graph *g, const struct op_case *op, uint32_t x, const uint32_t *s)
 {
     (void)op;
@@ -483,6 +504,7 @@ static struct shape per_pixel(struct shape s)
 
 static const struct op_case op_cases[] = {
     {"conv", "conv", BGD_OP_CONV, 15, 1, build_conv, NULL},
+    {"mbconv", "mbconv", BGD_OP_CONV, 12, 1, build_mbconv, NULL},
     {"dense", "dense", BGD_OP_DENSE, 4, 1, build_dense, NULL},
     {"relu", "pointwise", BGD_OP_RELU, 3, 8, build_pointwise, NULL},
     {"sigmoid", "pointwise", BGD_OP_SIGMOID, 3, 8, build_pointwise, NULL},
@@ -806,7 +828,7 @@ static void open_targets(struct checker *c, const char *device)
         struct bgd_err err = {0}, passed_over;
         if (c->only && strcmp(c->only, target->name) != 0)
             continue;
-        if (backend_open(device, target->precision, &c->backend, &target->device, &passed_over, &err) == 0)
+        if (backend_open(device, 0, target->precision, &c->backend, &target->device, &passed_over, &err) == 0)
             continue;
         if (err.code != BGD_ARGUMENT)
             stop(&err);

@@ -56,7 +56,7 @@ static int run_batches(const struct bgd_model *model, const struct backend *back
 {
     struct exec *exec = NULL;
     uint64_t n = x->dims[0], in = shape_size(model_shape(model, 0));
-    int code = backend->prepare(device, model, n < BATCH ? (uint32_t)n : BATCH, NULL, &exec, err);
+    int code = backend->prepare(device, 0, model, n < BATCH ? (uint32_t)n : BATCH, NULL, &exec, err);
     for (uint64_t at = 0; at < n && !code;) {
         uint64_t left = n - at;
         uint32_t now = left < backend->batch(exec) ? (uint32_t)left : backend->batch(exec);
@@ -99,7 +99,7 @@ static int infer(const struct settings *s, const struct bgd_model *model, const 
     struct device *device = NULL;
     float *outputs[BGD_FORMAT_OUTPUTS_MAX] = {0};
     struct bgd_err passed_over;
-    if (check_input(model, x, s->input, err) || backend_open(s->backend, s->precision, &backend, &device, &passed_over, err))
+    if (check_input(model, x, s->input, err) || backend_open(s->backend, 0, s->precision, &backend, &device, &passed_over, err))
         return err->code;
     fprintf(stderr, "%s on %s\n", model->meta.arch, backend->name);
     int code = 0;

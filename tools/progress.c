@@ -1,29 +1,23 @@
 #include "progress.h"
 
+#include "clock.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BAR 24
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 void progress_start(struct progress *progress, enum progress_form form)
 {
     if (form == PROGRESS_BAR && !isatty(STDERR_FILENO))
         form = PROGRESS_NONE;
-    *progress = (struct progress){.form = form, .start = now(), .share = NAN};
+    *progress = (struct progress){.form = form, .start = clock_now(), .share = NAN};
 }
 
 double progress_seconds(const struct progress *progress)
 {
-    return now() - progress->start;
+    return clock_now() - progress->start;
 }
 
 static double seconds_left(const struct progress *progress, double elapsed)
@@ -69,17 +63,21 @@ static void clear_line(void)
     fputs("\r\033[K", stderr);
 }
 
+static void put_share(float share)
+{
+    int full = (int)(share * BAR + 0.5f);
+    fputs("  [", stderr);
+    for (int i = 0; i < BAR; i++)
+        putc(i < full ? '#' : '.', stderr);
+    fprintf(stderr, "] %3.0f %%", (double)share * 100);
+}
+
 static void draw_bar(const struct progress *progress)
 {
     double elapsed = progress_seconds(progress);
     clear_line();
-    if (!isnan(progress->share)) {
-        int full = (int)(progress->share * BAR + 0.5f);
-        fputs("  [", stderr);
-        for (int i = 0; i < BAR; i++)
-            putc(i < full ? '#' : '.', stderr);
-        fprintf(stderr, "] %3.0f %%", (double)progress->share * 100);
-    }
+    if (!isnan(progress->share))
+        put_share(progress->share);
     fprintf(stderr, "  %llu cards", (unsigned long long)progress->rows);
     if (progress->errors)
         fprintf(stderr, " (%llu errors)", (unsigned long long)progress->errors);
@@ -101,7 +99,7 @@ void progress_show(struct progress *progress, uint64_t rows, uint64_t errors, fl
     progress->share = share;
     if (progress->form == PROGRESS_NONE)
         return;
-    double time = now();
+    double time = clock_now();
     if (time - progress->shown < (progress->form == PROGRESS_BAR ? 0.1 : 1))
         return;
     progress->shown = time;
@@ -109,6 +107,16 @@ void progress_show(struct progress *progress, uint64_t rows, uint64_t errors, fl
         draw_bar(progress);
     else
         write_json(progress);
+}
+
+void progress_step(const struct progress *progress, const char *step, float share)
+{
+    if (progress->form != PROGRESS_BAR)
+        return;
+    clear_line();
+    put_share(share);
+    fprintf(stderr, "  %s", step);
+    fflush(stderr);
 }
 
 void progress_end(const struct progress *progress)

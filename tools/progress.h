@@ -26,6 +26,9 @@ void progress_start(struct progress *progress, enum progress_form form);
 /* `share` of the work that is done, 0..1, or NAN if nobody knows. The bar is drawn ten times a second at the most. */
 void progress_show(struct progress *progress, uint64_t rows, uint64_t errors, float share);
 
+/* The bar of work that has no rows says what is being done now, `step`; it is drawn at once. */
+void progress_step(const struct progress *progress, const char *step, float share);
+
 /* Takes the bar away, or writes the last JSON line. */
 void progress_end(const struct progress *progress);
 

@@ -309,8 +309,10 @@ static void print_summary(const struct run *run)
     const struct results_counts *c = counts_of(run);
     double seconds = progress_seconds(&run->session.progress);
     print_count(c->rows, "card", "cards");
-    fprintf(stderr, " in %.1f s (%.0f/s) with %s on %s, ", seconds, (double)c->rows / seconds,
-            bgd_pipeline_name(run->session.pipeline), bgd_engine_device(run->session.engine));
+    fprintf(stderr, " in %.1f s (%.0f/s) with %s on ", seconds, (double)c->rows / seconds,
+            bgd_pipeline_name(run->session.pipeline));
+    session_print_device(&run->session, stderr);
+    fputs(", ", stderr);
     print_count(run->session.settings.threads, "thread", "threads");
     fprintf(stderr, ": %llu clean, %llu defective", (unsigned long long)c->verdicts[BGD_CLEAN],
             (unsigned long long)c->verdicts[BGD_DEFECTIVE]);
@@ -448,7 +450,9 @@ static int run_dry(struct run *run, struct bgd_err *err)
     printf("%llu cards in %llu shards", (unsigned long long)cards, (unsigned long long)catalogue_shards(run->catalogue));
     if (run->shards)
         printf(", of which %llu are for this process to do", (unsigned long long)dry.todo);
-    printf(", with %s on %s\n", bgd_pipeline_name(run->session.pipeline), bgd_engine_device(run->session.engine));
+    printf(", with %s on ", bgd_pipeline_name(run->session.pipeline));
+    session_print_device(&run->session, stdout);
+    putchar('\n');
     return 0;
 }
 

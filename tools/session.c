@@ -15,6 +15,11 @@ static bool set_decode(void *settings, const char *value)
     return s->exact || strcmp(value, "scaled") == 0;
 }
 
+static bool set_gpus(void *settings, const char *value)
+{
+    return tool_parse_gpus(value, &((struct session_settings *)settings)->engine.gpus);
+}
+
 const struct option_entry session_options[] = {
     {'p', "pipeline", "FILE",
      "how to judge: a pipeline file (JSON) or a classifier's model file (default: the one that ships, pipelines/default.json)",
@@ -24,6 +29,8 @@ const struct option_entry session_options[] = {
      OPTION_PARSED_CHOICE(set_decode, "scaled", "exact")},
     {0, "device", "NAME", "auto, onednn, ref, cuda (default auto: the fastest that is there)",
      OPTION_TEXT(struct session_settings, engine.device), OPTION_OFFERS("auto", "onednn", "ref", "cuda")},
+    {0, "gpus", "LIST", "the GPUs that share the work, by their numbers: 0,1; all: those that are there (default: 0)",
+     OPTION_PARSED(set_gpus, "numbers below 64, each once, as in 0,1, or all"), OPTION_OFFERS("all")},
     SESSION_PRECISION(struct session_settings, engine.precision),
     {0, "threads", "N", "threads that decode and score (default: one per processor)",
      OPTION_COUNT(struct session_settings, threads, 1, 1024)},
@@ -53,10 +60,12 @@ static const int numbers[] = {SIGINT, SIGTERM};
 static bool caught[sizeof numbers / sizeof numbers[0]];
 
 /* The first signal ends the run in good order. One that our parent has told us to ignore stays ignored. */
-static int catch_signals(void)
+int session_catch_signals(struct bgd_err *err)
 {
     wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && wake >= 0; i++) {
+    if (wake < 0)
+        return err_set(err, BGD_MEMORY, "no event descriptor: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         struct sigaction action = {.sa_handler = on_signal}, old;
         sigemptyset(&action.sa_mask);
         sigaddset(&action.sa_mask, SIGINT);
@@ -65,7 +74,7 @@ static int catch_signals(void)
         if (caught[i])
             sigaction(numbers[i], &action, NULL);
     }
-    return wake < 0 ? -1 : 0;
+    return 0;
 }
 
 const int *session_wake(void)
@@ -87,7 +96,7 @@ void session_let_go(void)
 
 /* ---------------------------------------------------------------- the session */
 
-static int open_pipeline(const char *named, struct bgd_pipeline **pipeline, struct bgd_err *err)
+int session_open_pipeline(const char *named, struct bgd_pipeline **pipeline, struct bgd_err *err)
 {
     static const char shipped[] = "pipelines/default.json";
     char path[4096];
@@ -106,9 +115,8 @@ int session_open(const struct session_settings *settings, struct session *sessio
     if (s->threads == 0)
         s->threads = flow_processors();
     s->engine.lanes = s->threads;
-    if (catch_signals())
-        return err_set(err, BGD_MEMORY, "no event descriptor: %s", strerror(errno));
-    return open_pipeline(s->pipeline, &session->pipeline, err) ||
+    s->engine.gpu_lanes = UINT32_MAX; /* as many as help */
+    return session_catch_signals(err) || session_open_pipeline(s->pipeline, &session->pipeline, err) ||
                    bgd_engine_open(session->pipeline, &s->engine, &session->engine, err)
                ? err->code
                : 0;
@@ -118,6 +126,31 @@ void session_close(struct session *session)
 {
     bgd_engine_close(session->engine);
     bgd_pipeline_close(session->pipeline);
+}
+
+void session_announce(struct session *session)
+{
+    const struct bgd_engine *engine = session->engine;
+    if (!session->announced && !session->settings.quiet && *bgd_engine_passed_over(engine))
+        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(engine), bgd_engine_passed_over(engine));
+    if (!session->announced && bgd_engine_halved(engine))
+        fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(engine));
+    session->announced = true;
+}
+
+void session_print_device(const struct session *session, FILE *file)
+{
+    uint64_t gpus = bgd_engine_gpus(session->engine);
+    fputs(bgd_engine_device(session->engine), file);
+    if (!session->settings.engine.gpus)
+        return;
+    const char *separator = gpus & (gpus - 1) ? " (GPUs " : " (GPU ";
+    for (int i = 0; i < 64; i++)
+        if (gpus >> i & 1) {
+            fprintf(file, "%s%d", separator, i);
+            separator = ", ";
+        }
+    putc(')', file);
 }
 
 int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, enum progress_form form,
@@ -130,12 +163,7 @@ int session_run(struct session *session, struct catalogue *catalogue, const stru
     flow.exact = s->exact;
     flow.stop = &stopped;
     flow.wake = &wake;
-    bool first = session->progress.start == 0;
-    if (first && !s->quiet && *bgd_engine_passed_over(session->engine))
-        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(session->engine),
-                bgd_engine_passed_over(session->engine));
-    if (first && bgd_engine_halved(session->engine))
-        fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(session->engine));
+    session_announce(session);
     progress_start(&session->progress, s->quiet ? PROGRESS_NONE : form);
     int code = flow_run(&flow, catalogue, sink, user, &session->report, err);
     progress_end(&session->progress);

@@ -29,13 +29,23 @@ struct session {
     struct session_settings settings; /* threads filled in */
     struct bgd_pipeline *pipeline;
     struct bgd_engine *engine;
+    bool announced;
     struct progress progress; /* of the last run, for its sink to show */
     struct flow_report report;
 };
 
-/* Opens the pipeline on its device, and takes SIGINT and SIGTERM over: once in a process. session_close after a failure, too. */
+/* The pipeline alone; `named` NULL: the one that ships. */
+int session_open_pipeline(const char *named, struct bgd_pipeline **pipeline, struct bgd_err *err);
+
+/* Takes SIGINT and SIGTERM over, once in a process. BGD_MEMORY. */
+int session_catch_signals(struct bgd_err *err);
+
+/* Opens the pipeline on its device, and catches signals. session_close after a failure, too. */
 int session_open(const struct session_settings *settings, struct session *session, struct bgd_err *err);
 void session_close(struct session *session);
+
+/* "onednn"; "cuda (GPUs 0, 1)" where --gpus has named them. */
+void session_print_device(const struct session *session, FILE *file);
 
 /* The eventfd that ends waits for lists, tars and the network when the run is to end: catalogue_options.wake, flow_options.wake. */
 const int *session_wake(void);
@@ -46,8 +56,11 @@ bool session_stopped(void);
 /* Gives the signals back: from here on they end the process at once. For work that has no good order to end in. */
 void session_let_go(void);
 
-/* Says on stderr, once, what a person should know of the device, and runs (flow_run) with what `wants` asks for and the session's
- * engine, threads, decoding and signals. `form`: of the progress; none if quiet. */
+/* Says on stderr, once, what a person should know of the device: why it is not a faster one, and that its memory is small. */
+void session_announce(struct session *session);
+
+/* Announces, and runs (flow_run) with what `wants` asks for and the session's engine, threads, decoding and signals. `form`: of
+ * the progress; none if quiet. */
 int session_run(struct session *session, struct catalogue *catalogue, const struct flow_options *wants, enum progress_form form,
                 flow_sink sink, void *user, struct bgd_err *err);
 

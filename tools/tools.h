@@ -18,7 +18,7 @@ enum tool_exit {
 };
 
 extern const struct command tool_score, tool_show, tool_eval, tool_diff, tool_verify, tool_merge, tool_convert, tool_inspect,
-    tool_infer, tool_manual;
+    tool_infer, tool_bench, tool_manual;
 extern const struct command *const tool_commands[]; /* all of them, in help's order; NULL behind the last */
 
 /* Prints "bgdet: " and the error to stderr, and returns the exit code that belongs to it. */
@@ -31,6 +31,8 @@ __attribute__((format(printf, 2, 3))) int tool_usage(const char *command, const 
 bool tool_parse_size(const char *text, uint32_t *width, uint32_t *height);
 bool tool_parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out);
 bool tool_parse_rgb(const char *text, float out[3]);
+/* "0,1" into the set of those bits; "all" into BGD_GPUS_ALL. */
+bool tool_parse_gpus(const char *text, uint64_t *out);
 /* A number of 0..1 up to the byte `end`. */
 bool tool_parse_share(const char *text, char end, float *out);
 
@@ -42,6 +44,9 @@ bool tool_find_data(const char *name, char *path, size_t size);
 
 /* ROOT/FILE, of a root of `length` bytes, to be freed; a file named from "/" on is where it says. NULL: out of memory. */
 char *tool_join(const char *root, size_t length, const char *file);
+
+/* Whether a file can be made in the folder of `output`. BGD_ARGUMENT names both. */
+int tool_check_folder(const char *output, struct bgd_err *err);
 
 /* Makes the folder of --report, before the work: where nothing can be written, hours of it need not begin. BGD_WRITE,
  * BGD_ARGUMENT: it is none, or may not be written. */

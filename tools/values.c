@@ -41,6 +41,24 @@ bool tool_parse_rgb(const char *text, float out[3])
     return true;
 }
 
+bool tool_parse_gpus(const char *text, uint64_t *out)
+{
+    char *end;
+    *out = 0;
+    if (strcmp(text, "all") == 0) {
+        *out = BGD_GPUS_ALL;
+        return true;
+    }
+    do {
+        unsigned long number = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 64;
+        if (number >= 64 || *out >> number & 1)
+            return false;
+        *out |= (uint64_t)1 << number;
+        text = end + 1;
+    } while (*end == ',');
+    return *end == 0;
+}
+
 bool tool_parse_share(const char *text, char end, float *out)
 {
     char *stop;

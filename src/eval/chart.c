@@ -1,5 +1,7 @@
 #include "chart.h"
 
+#include "../page/svg.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -137,17 +139,6 @@ static double down(double y)
     return BOTTOM - y * SIDE;
 }
 
-static void put_line(FILE *page, const char *class, double x1, double y1, double x2, double y2)
-{
-    fprintf(page, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class, x1, y1, x2, y2);
-}
-
-/* `anchor`: "start", "middle" or "end". */
-static void put_label(FILE *page, const char *anchor, double x, double y, const char *text)
-{
-    fprintf(page, "<text text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", anchor, x, y, text);
-}
-
 /* `top`: what the y axis goes up to. */
 static void put_ticks(FILE *page, double top)
 {
@@ -156,10 +147,10 @@ static void put_ticks(FILE *page, double top)
         char number[16], height[16];
         snprintf(number, sizeof number, "%.1f", at);
         snprintf(height, sizeof height, "%.*f", top < 0.5 ? 2 : 1, at * top);
-        put_line(page, "grid", across(at), down(0), across(at), down(1));
-        put_line(page, "grid", across(0), down(at), across(1), down(at));
-        put_label(page, "middle", across(at), BOTTOM + 17, number);
-        put_label(page, "end", LEFT - 7, down(at) + 4, height);
+        svg_line(page, "grid", across(at), down(0), across(at), down(1));
+        svg_line(page, "grid", across(0), down(at), across(1), down(at));
+        svg_label(page, "middle", across(at), BOTTOM + 17, number);
+        svg_label(page, "end", LEFT - 7, down(at) + 4, height);
     }
 }
 
@@ -167,12 +158,12 @@ static void put_axes(FILE *page, const struct chart_axes *axes, double top)
 {
     fprintf(page, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT, axes->title);
     put_ticks(page, top);
-    put_line(page, "axis", across(0), down(0), across(1), down(0));
-    put_line(page, "axis", across(0), down(0), across(0), down(1));
-    put_label(page, "middle", across(0.5), BOTTOM + 36, axes->x);
+    svg_line(page, "axis", across(0), down(0), across(1), down(0));
+    svg_line(page, "axis", across(0), down(0), across(0), down(1));
+    svg_label(page, "middle", across(0.5), BOTTOM + 36, axes->x);
     fprintf(page, "<text text-anchor=\"middle\" transform=\"translate(13 %.1f) rotate(-90)\">%s</text>\n", down(0.5), axes->y);
     if (axes->chance)
-        put_line(page, "chance", across(0), down(0), across(1), down(1));
+        svg_line(page, "chance", across(0), down(0), across(1), down(1));
 }
 
 static void put_curve(FILE *page, const struct chart_curve *curve)
@@ -190,9 +181,9 @@ static void put_legend(FILE *page, const struct chart_curve *curve, size_t i)
     char class[16], area[16];
     snprintf(class, sizeof class, "curve c%d", curve->colour);
     snprintf(area, sizeof area, "%.3f", curve->area);
-    put_line(page, class, left, y, left + 20, y);
-    put_label(page, "start", left + 27, y + 4, curve->name);
-    put_label(page, "end", left + 155, y + 4, area);
+    svg_line(page, class, left, y, left + 20, y);
+    svg_label(page, "start", left + 27, y + 4, curve->name);
+    svg_label(page, "end", left + 155, y + 4, area);
 }
 
 void chart_put_curves(FILE *page, const struct chart_axes *axes, const struct chart_curve *curves, size_t n)
@@ -203,7 +194,7 @@ void chart_put_curves(FILE *page, const struct chart_axes *axes, const struct ch
     for (size_t i = 0; i < n; i++)
         put_legend(page, &curves[i], i);
     if (n == 0)
-        put_label(page, "middle", across(0.5), down(0.5), "no output has cards of both kinds");
+        svg_label(page, "middle", across(0.5), down(0.5), "no output has cards of both kinds");
     fputs("</svg>\n", page);
 }
 
@@ -227,9 +218,9 @@ void chart_put_reliability(FILE *page, const struct chart_axes *axes, const stru
             put_bin(page, &bins[i], i, most);
     char number[32];
     snprintf(number, sizeof number, "%zu", most);
-    put_label(page, "end", LEFT - 7, BELOW + 10, number);
-    put_label(page, "end", LEFT - 7, HEIGHT - 2, "cards");
-    put_line(page, "axis", across(0), HEIGHT - 2, across(1), HEIGHT - 2);
+    svg_label(page, "end", LEFT - 7, BELOW + 10, number);
+    svg_label(page, "end", LEFT - 7, HEIGHT - 2, "cards");
+    svg_line(page, "axis", across(0), HEIGHT - 2, across(1), HEIGHT - 2);
     fputs("</svg>\n", page);
 }
 
@@ -261,7 +252,7 @@ void chart_put_bars(FILE *page, const struct chart_axes *axes, const struct char
         }
         double left = LEFT + side * SIDE / 2.0;
         fprintf(page, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"12\" height=\"12\"/>\n", classes[side], left, BELOW);
-        put_label(page, "start", left + 19, BELOW + 11, bars->names[side]);
+        svg_label(page, "start", left + 19, BELOW + 11, bars->names[side]);
     }
     fputs("</svg>\n", page);
 }

@@ -1,6 +1,7 @@
 #include "metrics.h"
 
 #include "../err.h"
+#include "../percentile.h"
 #include "../splitmix.h"
 
 #include <assert.h>
@@ -155,20 +156,6 @@ static void draw(uint32_t *count, size_t n, uint64_t *state)
         count[(size_t)((unsigned __int128)random_bits(state) * n >> 64)]++;
 }
 
-static int compare_values(const void *a, const void *b)
-{
-    double first = *(const double *)a, second = *(const double *)b;
-    return (first > second) - (first < second);
-}
-
-/* Of n >= 1 sorted values, interpolated linearly: numpy.percentile's default. */
-static double percentile(const double *values, size_t n, double percent)
-{
-    double at = percent / 100 * (double)(n - 1);
-    size_t i = (size_t)at, next = i + 1 < n ? i + 1 : i;
-    return values[i] + (at - (double)i) * (values[next] - values[i]);
-}
-
 /* `values` has a row of METRICS for each draw; `column` has room for a number from each. */
 static void get_intervals(const double *values, uint32_t draws, double *column, struct metrics *out)
 {
@@ -180,7 +167,7 @@ static void get_intervals(const double *values, uint32_t draws, double *column, 
         out->low[metric] = out->high[metric] = (double)NAN;
         if (n == 0 || n < draws - n || isnan(out->value[metric]))
             continue;
-        qsort(column, n, sizeof *column, compare_values);
+        percentile_sort(column, n);
         out->low[metric] = percentile(column, n, 2.5);
         out->high[metric] = percentile(column, n, 97.5);
     }

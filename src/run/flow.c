@@ -9,17 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEPT_BYTES (64u << 10) /* a larger picture's memory is given back once it is scored: each slot keeps its own */
-
-/* What one worker keeps from job to job. */
-struct worker {
-    struct flow *flow;
-    pthread_t thread;
-    struct slot **slots; /* of a batch */
-    const struct bgd_image **images;
-    struct bgd_result *results;
-    float *masks; /* of a batch */
-};
+#define KEPT_BYTES (64u << 10) /* of the heap's, for a slot's picture */
+#define PAGE 4096u
 
 static void keep_error(struct flow *flow, const struct bgd_err *err)
 {
@@ -107,9 +98,9 @@ static int decode_file(const struct flow *flow, struct slot *slot)
     return bgd_image_decode(slot->file.data, slot->file.size, width, height, &slot->image, &slot->err);
 }
 
-static size_t image_bytes(const struct bgd_image *image)
+static size_t heap_bytes(const struct bgd_image *image)
 {
-    return (size_t)image->width * image->height * 3;
+    return image->borrowed ? 0 : (size_t)image->width * image->height * 3;
 }
 
 /* Gives back what the slot's picture has, and gives it what each begins with. */
@@ -118,8 +109,8 @@ static void renew_image(const struct flow *flow, struct slot *slot)
     bgd_image_free(&slot->image);
     if (!flow->memory)
         return;
-    slot->image.rgb = flow->memory + (size_t)(slot - flow->slots) * KEPT_BYTES;
-    slot->image.capacity = KEPT_BYTES;
+    slot->image.rgb = flow->memory + (size_t)(slot - flow->slots) * flow->kept;
+    slot->image.capacity = flow->kept;
     slot->image.borrowed = true;
 }
 
@@ -130,6 +121,7 @@ static void decode_next(struct flow *flow)
     assert(slot->state == READ);
     slot->state = DECODING;
     flow->decoding++;
+    flow_pass_on(flow);
     pthread_mutex_unlock(&flow->lock);
 
     double start = flow_now();
@@ -138,7 +130,7 @@ static void decode_next(struct flow *flow)
     slot->format = slot->image.format;
     slot->width = slot->image.full_width;
     slot->height = slot->image.full_height;
-    if (code && slot->image.capacity > KEPT_BYTES) /* a picture that broke off */
+    if (code && slot->image.capacity > flow->kept) /* a picture that broke off */
         renew_image(flow, slot);
     double seconds = flow_now() - start;
 
@@ -158,85 +150,103 @@ static void decode_next(struct flow *flow)
     } else {
         slot->state = READY;
         fifo_put(&flow->ready, slot);
-        flow->pixel_bytes += image_bytes(&slot->image);
+        flow->pixel_bytes += heap_bytes(&slot->image);
     }
-    pthread_cond_broadcast(&flow->work); /* a batch may be full, or this may have been the last picture of all */
 }
 
-static uint32_t take_batch(struct flow *flow, struct worker *worker)
+static uint32_t take_batch(struct flow *flow, struct lane *lane)
 {
     uint32_t n = flow->ready.n < flow->batch ? flow->ready.n : flow->batch;
     for (uint32_t i = 0; i < n; i++) {
         struct slot *slot = fifo_take(&flow->ready);
         slot->state = SCORING;
-        worker->slots[i] = slot;
-        worker->images[i] = &slot->image;
+        lane->slots[i] = slot;
+        lane->images[i] = &slot->image;
     }
     return n;
 }
 
 /* As decode_next. */
-static void score_batch(struct flow *flow, struct worker *worker, uint32_t lane)
+static void score_batch(struct flow *flow, struct lane *lane)
 {
-    uint32_t n = take_batch(flow, worker);
-    flow->lane_busy[lane] = true;
+    struct bgd_engine *engine = flow->options->engine;
+    uint32_t n = take_batch(flow, lane), index = (uint32_t)(lane - flow->lanes);
+    lane->busy = true;
+    flow_pass_on(flow);
     pthread_mutex_unlock(&flow->lock);
 
     struct bgd_err err;
     size_t bytes = 0;
-    int code = bgd_engine_score(flow->options->engine, lane, worker->images, n, worker->results, &err);
+    int code = bgd_engine_score(engine, index, lane->images, n, lane->results, &err);
     if (!code && flow->mask_size)
-        code = bgd_engine_masks(flow->options->engine, lane, n, worker->masks, &err);
+        code = bgd_engine_masks(engine, index, n, lane->masks, &err);
     for (uint32_t i = 0; i < n; i++) {
-        worker->slots[i]->result = worker->results[i];
+        struct slot *slot = lane->slots[i];
+        slot->result = lane->results[i];
         if (flow->mask_size)
-            memcpy(worker->slots[i]->mask, worker->masks + i * flow->mask_size, flow->mask_size * sizeof(float));
-        bytes += image_bytes(&worker->slots[i]->image);
-        if (worker->slots[i]->image.capacity > KEPT_BYTES)
-            renew_image(flow, worker->slots[i]);
+            memcpy(slot->mask, lane->masks + i * flow->mask_size, flow->mask_size * sizeof(float));
+        bytes += heap_bytes(&slot->image);
+        if (slot->image.capacity > flow->kept)
+            renew_image(flow, slot);
     }
 
     pthread_mutex_lock(&flow->lock);
-    flow->lane_busy[lane] = false;
+    lane->busy = false;
     flow->pixel_bytes -= bytes;
     for (uint32_t i = 0; i < n && !code; i++)
-        flow_done(flow, worker->slots[i]);
+        flow_done(flow, lane->slots[i]);
     if (code)
         flow_fail(flow, &err);
-    pthread_cond_broadcast(&flow->work);
 }
 
-static uint32_t free_lane(const struct flow *flow)
+/* NULL if all are busy. */
+static struct lane *free_lane(const struct flow *flow)
 {
-    uint32_t lane = 0;
-    while (lane < flow->lanes && flow->lane_busy[lane])
-        lane++;
-    return lane;
+    for (uint32_t i = 0; i < flow->n_lanes; i++)
+        if (!flow->lanes[i].busy)
+            return &flow->lanes[i];
+    return NULL;
 }
+
+enum job { WAIT, SCORE, DECODE, LEAVE };
 
 /*
  * The workers' only rule. A full batch goes first: it frees slots. A batch that is not full goes when waiting would
  * not fill it: when no picture is there to decode for now, or when those that wait take too much memory. Otherwise a
- * picture is decoded, if there is room for it.
+ * picture is decoded, if there is room for it, and nobody in the way.
  */
+static enum job next_job(const struct flow *flow)
+{
+    bool idle = flow->read.n == 0 && flow->decoding == 0;
+    bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
+    if (flow->ready.n > 0 && free_lane(flow) && (flow->ready.n >= flow->batch || idle || crowded))
+        return SCORE;
+    if (flow->read.n > 0 && !crowded && flow->decoding < flow->decoders)
+        return DECODE;
+    return flow_all_read(flow) && idle && flow->ready.n == 0 ? LEAVE : WAIT;
+}
+
+void flow_pass_on(struct flow *flow)
+{
+    if (next_job(flow) != WAIT)
+        pthread_cond_signal(&flow->work);
+}
+
 static void *work(void *argument)
 {
-    struct worker *worker = argument;
-    struct flow *flow = worker->flow;
+    struct flow *flow = argument;
+    enum job job = WAIT;
     pthread_mutex_lock(&flow->lock);
-    while (!flow->failed) {
-        bool idle = flow->read.n == 0 && flow->decoding == 0;
-        bool crowded = flow->pixel_bytes > FLOW_PIXEL_BYTES;
-        uint32_t lane = free_lane(flow);
-        if (flow->ready.n > 0 && lane < flow->lanes && (flow->ready.n >= flow->batch || idle || crowded))
-            score_batch(flow, worker, lane);
-        else if (flow->read.n > 0 && !crowded)
+    while (!flow->failed && job != LEAVE) {
+        job = next_job(flow);
+        if (job == SCORE)
+            score_batch(flow, free_lane(flow));
+        else if (job == DECODE)
             decode_next(flow);
-        else if (flow_all_read(flow) && idle && flow->ready.n == 0)
-            break;
-        else
+        else if (job == WAIT)
             pthread_cond_wait(&flow->work, &flow->lock);
     }
+    flow_pass_on(flow); /* it is the others' time to leave, too */
     pthread_mutex_unlock(&flow->lock);
     return NULL;
 }
@@ -451,25 +461,24 @@ uint32_t flow_processors(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-static void destroy(struct flow *flow, struct worker *workers, uint32_t n_workers)
+static void destroy(struct flow *flow)
 {
-    for (uint32_t i = 0; workers && i < n_workers; i++) {
-        free(workers[i].slots);
-        free(workers[i].images);
-        free(workers[i].results);
-        free(workers[i].masks);
+    for (uint32_t i = 0; flow->lanes && i < flow->n_lanes; i++) {
+        free(flow->lanes[i].slots);
+        free(flow->lanes[i].images);
+        free(flow->lanes[i].results);
+        free(flow->lanes[i].masks);
     }
     for (uint32_t i = 0; flow->slots && i < flow->n_slots; i++) {
         empty_slot(flow, &flow->slots[i]);
         bgd_image_free(&flow->slots[i].image);
         free(flow->slots[i].mask);
     }
-    free(workers);
+    free(flow->lanes);
     free(flow->slots);
     free(flow->claims);
     free(flow->read.slots);
     free(flow->ready.slots);
-    free(flow->lane_busy);
     pthread_mutex_destroy(&flow->lock);
     pthread_cond_destroy(&flow->named);
     pthread_cond_destroy(&flow->to_read);
@@ -482,34 +491,51 @@ static uint32_t count_readers(const struct flow_options *options)
     return options->readers ? options->readers : FLOW_READERS;
 }
 
-static int create(struct flow *flow, struct worker **out, uint32_t n_workers, struct bgd_err *err)
+/* Gives each slot its share of memory from which the device likes to read pictures. */
+static void share_memory(struct flow *flow)
+{
+    struct bgd_engine *engine = flow->options->engine;
+    size_t wanted = (size_t)4 * bgd_engine_width(engine) * bgd_engine_height(engine) * 3;
+    size_t most = (size_t)FLOW_LOCKED_BYTES * (flow->n_lanes + 1) / flow->n_slots / PAGE * PAGE;
+    wanted = (wanted + PAGE - 1) / PAGE * PAGE;
+    flow->kept = wanted < most ? wanted : most;
+    flow->memory = flow->kept ? bgd_engine_memory(engine, flow->n_slots * flow->kept) : NULL;
+    if (!flow->memory)
+        flow->kept = KEPT_BYTES;
+    for (uint32_t i = 0; i < flow->n_slots; i++)
+        renew_image(flow, &flow->slots[i]);
+}
+
+static bool make_lane(const struct flow *flow, struct lane *lane)
+{
+    lane->slots = calloc(flow->batch, sizeof(struct slot *));
+    lane->images = calloc(flow->batch, sizeof(struct bgd_image *));
+    lane->results = calloc(flow->batch, sizeof *lane->results);
+    if (flow->mask_size)
+        lane->masks = malloc(flow->batch * flow->mask_size * sizeof *lane->masks);
+    return lane->slots && lane->images && lane->results && (lane->masks || !flow->mask_size);
+}
+
+static int create(struct flow *flow, struct bgd_err *err)
 {
     const struct bgd_engine *engine = flow->options->engine;
     flow->batch = bgd_engine_batch(engine);
-    flow->lanes = bgd_engine_lanes(engine);
+    flow->n_lanes = bgd_engine_lanes(engine);
+    flow->decoders = flow->options->threads ? flow->options->threads : flow_processors();
     if (flow->options->masks)
         flow->mask_size = (size_t)bgd_engine_mask_width(engine) * bgd_engine_mask_height(engine);
-    /* Every lane and one more with a full batch and another behind it, and what workers and readers hold. */
-    flow->n_slots = 2 * flow->batch * (flow->lanes + 1) + 4 * n_workers + 2 * count_readers(flow->options);
+    /* Every lane and one more with a full batch and another behind it, and what decoders and readers hold. */
+    flow->n_slots = 2 * flow->batch * (flow->n_lanes + 1) + 4 * flow->decoders + 2 * count_readers(flow->options);
     flow->slots = calloc(flow->n_slots, sizeof *flow->slots);
     flow->claims = calloc(flow->n_slots, sizeof *flow->claims);
     flow->read = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
     flow->ready = (struct fifo){.slots = calloc(flow->n_slots, sizeof(struct slot *)), .size = flow->n_slots};
-    flow->lane_busy = calloc(flow->lanes, sizeof *flow->lane_busy);
-    struct worker *workers = *out = calloc(n_workers, sizeof *workers);
-    bool complete = flow->slots && flow->claims && flow->read.slots && flow->ready.slots && flow->lane_busy && workers;
-    flow->memory = complete ? bgd_engine_memory(flow->options->engine, (size_t)flow->n_slots * KEPT_BYTES) : NULL;
-    for (uint32_t i = 0; complete && i < flow->n_slots; i++)
-        renew_image(flow, &flow->slots[i]);
-    for (uint32_t i = 0; complete && i < n_workers; i++) {
-        workers[i].flow = flow;
-        workers[i].slots = calloc(flow->batch, sizeof *workers[i].slots);
-        workers[i].images = calloc(flow->batch, sizeof *workers[i].images);
-        workers[i].results = calloc(flow->batch, sizeof *workers[i].results);
-        complete = workers[i].slots && workers[i].images && workers[i].results;
-        if (flow->mask_size)
-            complete = (workers[i].masks = malloc(flow->batch * flow->mask_size * sizeof(float))) && complete;
-    }
+    flow->lanes = calloc(flow->n_lanes, sizeof *flow->lanes);
+    bool complete = flow->slots && flow->claims && flow->read.slots && flow->ready.slots && flow->lanes;
+    for (uint32_t i = 0; complete && i < flow->n_lanes; i++)
+        complete = make_lane(flow, &flow->lanes[i]);
+    if (complete)
+        share_memory(flow);
     for (uint32_t i = 0; complete && flow->mask_size && i < flow->n_slots; i++)
         complete = (flow->slots[i].mask = malloc(flow->mask_size * sizeof(float)));
     return complete ? 0 : err_set(err, BGD_MEMORY, "out of memory for %u slots", flow->n_slots);
@@ -517,8 +543,7 @@ static int create(struct flow *flow, struct worker **out, uint32_t n_workers, st
 
 /* The threads of a run. */
 struct crew {
-    struct worker *workers;
-    pthread_t *readers, drainer;
+    pthread_t *workers, *readers, drainer;
     uint32_t n_workers, n_readers; /* that run */
     bool drains;
 };
@@ -531,8 +556,7 @@ static bool start(struct flow *flow, struct crew *crew, uint32_t workers, uint32
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     crew->drains = pthread_create(&crew->drainer, NULL, drain, flow) == 0;
-    while (crew->n_workers < workers &&
-           pthread_create(&crew->workers[crew->n_workers].thread, NULL, work, &crew->workers[crew->n_workers]) == 0)
+    while (crew->n_workers < workers && pthread_create(&crew->workers[crew->n_workers], NULL, work, flow) == 0)
         crew->n_workers++;
     while (crew->n_readers < readers && pthread_create(&crew->readers[crew->n_readers], NULL, flow_read_items, flow) == 0)
         crew->n_readers++;
@@ -545,9 +569,15 @@ static void join(const struct crew *crew)
     for (uint32_t i = 0; i < crew->n_readers; i++)
         pthread_join(crew->readers[i], NULL);
     for (uint32_t i = 0; i < crew->n_workers; i++)
-        pthread_join(crew->workers[i].thread, NULL);
+        pthread_join(crew->workers[i], NULL);
     if (crew->drains)
         pthread_join(crew->drainer, NULL);
+}
+
+/* Where workers wait for a device, all lanes may, and as many others decode. */
+static uint32_t count_workers(const struct flow *flow)
+{
+    return flow->decoders + (bgd_engine_waits(flow->options->engine) ? flow->n_lanes : 0);
 }
 
 static void run(struct flow *flow, struct crew *crew, uint32_t n_workers, struct catalogue *catalogue)
@@ -568,15 +598,17 @@ int flow_run(const struct flow_options *options, struct catalogue *catalogue, fl
              struct flow_report *report, struct bgd_err *err)
 {
     struct flow flow = {.options = options, .sink = sink, .user = user};
-    struct crew crew = {.readers = calloc(count_readers(options), sizeof *crew.readers)};
-    uint32_t n_workers = options->threads ? options->threads : flow_processors();
+    struct crew crew = {0};
     pthread_mutex_init(&flow.lock, NULL);
     pthread_cond_init(&flow.named, NULL);
     pthread_cond_init(&flow.to_read, NULL);
     pthread_cond_init(&flow.work, NULL);
     pthread_cond_init(&flow.done, NULL);
-    int code = create(&flow, &crew.workers, n_workers, err);
-    if (!code && !crew.readers)
+    int code = create(&flow, err);
+    uint32_t n_workers = count_workers(&flow);
+    crew.workers = calloc(n_workers, sizeof *crew.workers);
+    crew.readers = calloc(count_readers(options), sizeof *crew.readers);
+    if (!code && !(crew.workers && crew.readers))
         code = err_set(err, BGD_MEMORY, "out of memory");
     if (!code) {
         run(&flow, &crew, n_workers, catalogue);
@@ -586,7 +618,8 @@ int flow_run(const struct flow_options *options, struct catalogue *catalogue, fl
     flow.report.ended = flow.ended && !flow.failed;
     if (report)
         *report = flow.report;
-    destroy(&flow, crew.workers, n_workers);
+    destroy(&flow);
+    free(crew.workers);
     free(crew.readers);
     return code;
 }

@@ -9,6 +9,10 @@
  * bounded by the ring, bytes of files by FLOW_FILE_BYTES, and pictures by FLOW_PIXEL_BYTES: memory does not depend on the
  * catalogue's length.
  *
+ * Where scoring waits for a device (bgd_engine_waits), there is a further worker for each lane, and still no more decode at a
+ * time: so all lanes may wait, and as many threads decode as without them. Pictures are decoded into memory that the device
+ * reads straight from (FLOW_LOCKED_BYTES): no thread copies them.
+ *
  * A row depends on its file, the model, the settings and the device alone: not on the number of threads or the neighbours,
  * and on a CPU not on the batch. A file that cannot be scored gets a row that says why.
  *
@@ -26,8 +30,20 @@
 /* Files that were read and wait, and what is carried beside them, take this much; each reader may add the one that it is reading. */
 #define FLOW_FILE_BYTES (256u << 20)
 
-/* Decoded pictures that wait to be scored take this much; each worker may add the one that it is decoding. */
+/* Decoded pictures that wait to be scored take this much; each worker may add the one that it is decoding. Those in memory of
+ * the device's choice are not among them. */
 #define FLOW_PIXEL_BYTES (512u << 20)
+
+/*
+ * Memory of the device's choice (bgd_engine_memory), for each lane and one more, is this much at the most. A slot's share of it
+ * is 2w * 2h * 3 bytes where the networks see w x h, in whole pages: a JPEG of their shape is decoded to less than twice that
+ * on a side, unless it has more than 16 times as many pixels there. A picture that needs more is decoded into the heap, from
+ * where its lane's thread copies it once more.
+ *
+ * With 16 threads, 16 readers, batches of 256 and networks that see 120x160: a GPU has 3 lanes, and 2 * 256 * (3 + 1) +
+ * 4 * 16 + 2 * 16 = 2,144 slots of 233,472 bytes are 501 MB; for two GPUs it is 859 MB, for eight 3.0 GB.
+ */
+#define FLOW_LOCKED_BYTES (256u << 20)
 
 /* What the run has done: its totals. */
 struct flow_report {
@@ -66,7 +82,7 @@ typedef int (*flow_sink)(void *user, const struct flow_row *row, struct bgd_err 
 
 struct flow_options {
     struct bgd_engine *engine;
-    uint32_t threads;      /* workers; 0: one per processor that this process may use */
+    uint32_t threads;      /* workers that compute; 0: one per processor that this process may use */
     uint32_t readers;      /* files that are read at the same time; 0: FLOW_READERS */
     struct ledger *ledger; /* what earlier runs have found out, and where this one's results are kept; NULL: none */
     bool trust_mtime;      /* a file of the size and time of change that the ledger knows has the hash that it knows */

@@ -186,7 +186,7 @@ static void read_next(struct reader *reader)
     } else if (outcome == TO_DECODE) {
         slot->state = READ;
         fifo_put(&flow->read, slot);
-        pthread_cond_signal(&flow->work);
+        flow_pass_on(flow);
     }
     if (flow_all_read(flow))
         pthread_cond_broadcast(&flow->work);

@@ -38,6 +38,15 @@ struct slot {
     uint32_t width, height;
 };
 
+/* One of the engine's, and what its calls work with: a batch. */
+struct lane {
+    bool busy;
+    struct slot **slots;
+    const struct bgd_image **images;
+    struct bgd_result *results;
+    float *masks; /* NULL unless masks are asked for */
+};
+
 /* Slots that wait, first come, first served. */
 struct fifo {
     struct slot **slots;
@@ -46,11 +55,13 @@ struct fifo {
 
 struct flow {
     const struct flow_options *options;
-    uint8_t *memory; /* KEPT_BYTES for each slot's picture, where the device likes to read it; NULL: the heap is as good */
+    uint8_t *memory; /* `kept` bytes for each slot's picture, where the device likes to read it; NULL: the heap is as good */
+    size_t kept;     /* of a larger picture's memory nothing is kept when it has been scored */
     flow_sink sink;
     void *user;
-    uint32_t batch, lanes; /* of the engine */
-    size_t mask_size;      /* floats of a mask; 0 unless masks are asked for */
+    uint32_t batch;    /* of the engine */
+    uint32_t decoders; /* workers that may decode at the same time */
+    size_t mask_size;  /* floats of a mask; 0 unless masks are asked for */
     uint32_t n_slots;
     struct slot *slots; /* item i travels in slot i % n_slots */
 
@@ -64,8 +75,9 @@ struct flow {
     struct slot **claims;    /* n_slots chains: the slots that have claimed their bytes, by digest */
     struct fifo read, ready; /* those that wait to be decoded, and to be scored */
     size_t file_bytes;       /* of all slots */
-    size_t pixel_bytes;      /* of the slots that are READY or SCORING */
-    bool *lane_busy;
+    size_t pixel_bytes;      /* on the heap, of the slots that are READY or SCORING */
+    uint32_t n_lanes;
+    struct lane *lanes;
     bool closed;        /* no further items */
     bool ended;         /* because there are none */
     bool failed;        /* everybody leaves */
@@ -104,6 +116,10 @@ static inline bool flow_all_read(const struct flow *flow)
 {
     return flow->closed && flow->next_read == flow->next_in && flow->reading == 0;
 }
+
+/* Wakes a worker if there is something to do. For who makes work, and for a worker that takes a piece of it and may leave
+ * another; what it makes it sees itself. */
+void flow_pass_on(struct flow *flow);
 
 /* Ends the run, and wakes everybody. `err` NULL: nothing is wrong, but the rows that are not DONE will not come. */
 void flow_fail(struct flow *flow, const struct bgd_err *err);

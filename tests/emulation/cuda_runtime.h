@@ -31,8 +31,14 @@ struct uint3 {
 extern __thread uint3 threadIdx, blockIdx;
 extern __thread dim3 blockDim, gridDim;
 
-/* Must be reached by all threads of a block or by none: anything else ends the program. */
+/* Must be reached by all threads of a block, or of a warp, or by none: anything else ends the program. */
 void __syncthreads();
+void __syncwarp();
+
+/* Each thread of a warp leaves up to EMULATION_EXCHANGE bytes for the others: those of thread i are at i * EMULATION_EXCHANGE of
+ * what is returned, until this thread's next but one exchange. Also a __syncwarp. */
+#define EMULATION_EXCHANGE 64u
+const void *emulation_exchange(const void *mine, size_t bytes);
 
 /* ---------------------------------------------------------------- arithmetic */
 

@@ -14,7 +14,7 @@
 #define SELU_ALPHA 1.6732632423543772848170429916717
 
 struct cudnn {
-    char unused;
+    int device; /* for which it was opened */
 };
 
 struct cudnn_plan {
@@ -34,8 +34,11 @@ int cudnn_open(const char *description, const char *cache, struct cudnn **cudnn,
     *cudnn = NULL;
     if (description)
         return err_set(err, BGD_DEVICE, "the emulated cuDNN takes no description of a device");
-    *cudnn = calloc(1, sizeof **cudnn);
-    return *cudnn ? 0 : err_set(err, BGD_MEMORY, "out of memory");
+    *cudnn = malloc(sizeof **cudnn);
+    if (!*cudnn)
+        return err_set(err, BGD_MEMORY, "out of memory");
+    (*cudnn)->device = emulation_device();
+    return 0;
 }
 
 void cudnn_close(struct cudnn *cudnn)
@@ -58,9 +61,10 @@ char *cudnn_describe(const struct cudnn *cudnn, struct bgd_err *err)
 
 int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_plan **plan, struct bgd_err *err)
 {
-    (void)cudnn;
     *plan = NULL;
     cudaError_t error = emulation_call();
+    if (!error && cudnn->device != emulation_device())
+        error = cudaErrorInvalidResourceHandle;
     if (error)
         return err_set(err, BGD_DEVICE, "no plan: %s", cudaGetErrorString(error));
     *plan = malloc(sizeof **plan);
@@ -209,8 +213,9 @@ static void convolve(void *argument)
 int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
                    const void *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
 {
-    (void)cudnn;
-    cudaError_t error = emulation_call();
+    cudaError_t error = emulation_call_in(stream);
+    if (!error && cudnn->device != emulation_device())
+        error = cudaErrorInvalidResourceHandle;
     if (error)
         return err_set(err, BGD_DEVICE, "a plan does not run: %s", cudaGetErrorString(error));
     struct run run = {plan->conv, x, w, residual, bias, y, workspace};

@@ -1,8 +1,11 @@
 /*
  * The emulated CUDA runtime. What is put into a stream runs at once, in the caller; while a stream is captured it is kept, and
- * runs when the graph is launched. With a clock (emulation_clock) nothing runs. So nothing here finds a missing wait. What it does find, and a GPU does not: a barrier that
- * only some threads of a block reach, memory that is read before it was written (it is NAN), and, under AddressSanitizer,
- * accesses outside of an allocation.
+ * runs when the graph is launched. With a clock (emulation_clock) nothing runs. So nothing here finds a missing wait. What it does
+ * find, and a GPU does not: a barrier that only some threads of a block or of a warp reach, memory that is read before it was
+ * written (it is NAN), a copy in a batch whose source is not page-locked, and, under AddressSanitizer, accesses outside of an allocation.
+ *
+ * Of several devices each thread has one that is current. Streams, events, graphs and device memory are one device's, and are
+ * used while that one is current, or it is an error, also where CUDA would allow it; but for freeing and destroying.
  */
 #undef _FORTIFY_SOURCE /* its longjmp refuses to go to another stack */
 
@@ -12,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <errno.h>
 #include <map>
 #include <memory>
@@ -111,10 +115,22 @@ struct fiber : context {
     uint3 thread; /* that waits */
 };
 
+const unsigned warp_size = 32, warps_of_block = 1024 / warp_size;
+
+/* What the threads of a warp left for each other, twice: a thread that leaves the next may be ahead of one that reads the last.
+ * The second is read no more when a third is left, since all have met between. */
+struct warp {
+    std::vector<fiber *> waiting; /* at its barrier */
+    unsigned meetings;
+    alignas(16) char left[2][warp_size][EMULATION_EXCHANGE];
+};
+
 struct block {
     const std::function<void()> *kernel;
     unsigned threads, begun, finished;
-    std::vector<fiber *> waiting; /* at the barrier */
+    std::vector<fiber *> waiting;  /* at the block's barrier */
+    std::vector<fiber *> released; /* that waited for their warp, which has met */
+    struct warp warps[warps_of_block];
 
     context scheduler; /* the host's own stack */
     fiber *running;
@@ -184,13 +200,30 @@ void enter(fiber *fiber)
     switch_to(block.scheduler, *fiber);
 }
 
-void check_barrier()
+unsigned threads_waiting(const struct warp &warp)
 {
-    if (block.waiting.empty() || block.waiting.size() == block.threads)
-        return;
-    fprintf(stderr, "emulation: %zu of %u threads of block (%u, %u, %u) wait at a barrier, the others have left\n",
-            block.waiting.size(), block.threads, blockIdx.x, blockIdx.y, blockIdx.z);
+    return static_cast<unsigned>(warp.waiting.size());
+}
+
+/* The others have left, or wait for something else. */
+[[noreturn]] void never_meet(const char *of, unsigned waiting, unsigned threads)
+{
+    fprintf(stderr, "emulation: %u of %u threads of %s of block (%u, %u, %u) wait at a barrier that the others do not reach\n",
+            waiting, threads, of, blockIdx.x, blockIdx.y, blockIdx.z);
     abort();
+}
+
+/* The fibers that can go on. */
+std::vector<fiber *> next_fibers()
+{
+    if (!block.released.empty())
+        return std::exchange(block.released, {});
+    for (const struct warp &warp : block.warps)
+        if (threads_waiting(warp) > 0)
+            never_meet("a warp", threads_waiting(warp), warp_size);
+    if (block.waiting.size() != block.threads)
+        never_meet("all", static_cast<unsigned>(block.waiting.size()), block.threads);
+    return std::exchange(block.waiting, {});
 }
 
 void run_block(const std::function<void()> &kernel)
@@ -200,11 +233,25 @@ void run_block(const std::function<void()> &kernel)
     block.begun = block.finished = 0;
     while (block.begun < block.threads)
         enter(idle_fiber());
-    while (check_barrier(), block.finished < block.threads)
-        for (fiber *fiber : std::exchange(block.waiting, {})) {
+    while (block.finished < block.threads)
+        for (fiber *fiber : next_fibers()) {
             threadIdx = fiber->thread;
             enter(fiber);
         }
+}
+
+/* Leaves the running fiber in the middle of its thread, until it is entered again. */
+void wait_among(std::vector<fiber *> &waiting)
+{
+    fiber *fiber = block.running;
+    fiber->thread = threadIdx;
+    waiting.push_back(fiber);
+    switch_to(*fiber, block.scheduler);
+}
+
+unsigned thread_in_block()
+{
+    return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
 }
 
 void run_grid(dim3 grid, dim3 threads, const std::function<void()> &kernel)
@@ -224,10 +271,29 @@ __thread dim3 blockDim, gridDim;
 
 void __syncthreads()
 {
-    fiber *fiber = block.running;
-    fiber->thread = threadIdx;
-    block.waiting.push_back(fiber);
-    switch_to(*fiber, block.scheduler);
+    wait_among(block.waiting);
+}
+
+void __syncwarp()
+{
+    struct warp &warp = block.warps[thread_in_block() / warp_size];
+    unsigned first = thread_in_block() / warp_size * warp_size, threads = min(warp_size, block.threads - first);
+    if (threads_waiting(warp) + 1 < threads) {
+        wait_among(warp.waiting);
+        return;
+    }
+    warp.meetings++;
+    block.released.insert(block.released.end(), warp.waiting.begin(), warp.waiting.end());
+    warp.waiting.clear();
+}
+
+const void *emulation_exchange(const void *mine, size_t bytes)
+{
+    struct warp &warp = block.warps[thread_in_block() / warp_size];
+    auto &left = warp.left[warp.meetings % 2];
+    memcpy(left[thread_in_block() % warp_size], mine, bytes);
+    __syncwarp();
+    return left;
 }
 
 /* ---------------------------------------------------------------- a clock */
@@ -338,7 +404,15 @@ size_t from_environment(const char *name, size_t otherwise)
     return value ? strtoull(value, nullptr, 10) : otherwise;
 }
 
+const int devices_most = 8;
+
 std::atomic<int> devices{static_cast<int>(from_environment("BGDET_EMULATED_DEVICES", 1))};
+std::atomic<int> other_kind{-1};
+std::atomic<bool> lost[devices_most];
+std::atomic<unsigned long> launches[devices_most];
+std::atomic<unsigned> flags[devices_most];
+thread_local int current; /* device */
+
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
 std::atomic<unsigned long> failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
@@ -357,6 +431,31 @@ cudaError_t result(cudaError_t error)
 void emulation_devices(int n)
 {
     devices = n;
+}
+
+void emulation_other_kind(int device)
+{
+    other_kind = device;
+}
+
+void emulation_lose(int device)
+{
+    lost[device] = true;
+}
+
+unsigned long emulation_launches(int device)
+{
+    return launches[device];
+}
+
+unsigned emulation_flags(int device)
+{
+    return flags[device];
+}
+
+int emulation_device(void)
+{
+    return current;
 }
 
 void emulation_fail_at(unsigned long call)
@@ -379,7 +478,11 @@ unsigned long emulation_calls(void)
     return calls;
 }
 
-cudaError_t emulation_call(void)
+namespace
+{
+
+/* Of no device, or of one that is not the current one. */
+cudaError_t call_anywhere()
 {
     unsigned long call = ++calls;
     if (timer.on)
@@ -387,6 +490,14 @@ cudaError_t emulation_call(void)
     if (first_sticky_call && call >= first_sticky_call)
         return result(cudaErrorIllegalAddress);
     return call == failing_call ? result(cudaErrorUnknown) : cudaSuccess;
+}
+
+} // namespace
+
+cudaError_t emulation_call(void)
+{
+    cudaError_t error = call_anywhere();
+    return error || !lost[current] ? error : result(cudaErrorIllegalAddress);
 }
 
 /* ---------------------------------------------------------------- streams, events, graphs */
@@ -413,13 +524,17 @@ thread_local std::shared_ptr<capture> own_capture; /* the last that this thread 
 } // namespace
 
 struct CUstream_st {
+    int device;
     std::shared_ptr<struct capture> capture;
     int64_t until = 0; /* with a clock: when it will have done all */
 };
 
 struct CUevent_st {
-    std::shared_ptr<struct capture> capture; /* in which it was recorded last */
-    int64_t at = 0;                          /* with a clock: when it comes */
+    int device;
+    bool timed;
+    std::shared_ptr<struct capture> capture = nullptr;   /* in which it was recorded last */
+    std::chrono::steady_clock::time_point recorded = {}; /* when; the epoch: never */
+    int64_t at = 0;                                      /* with a clock: when it comes */
 };
 
 struct CUgraph_st {
@@ -427,6 +542,7 @@ struct CUgraph_st {
 };
 
 struct CUgraphExec_st {
+    int device;
     struct pass pass;
 };
 
@@ -448,10 +564,17 @@ void enqueue(cudaStream_t stream, uint32_t pictures, std::function<void()> task)
     }
 }
 
-/* A call that must not be made while `capture` goes on. */
-cudaError_t call_outside(const std::shared_ptr<capture> &capture)
+/* Of something that must be the current device's. */
+cudaError_t call_on(int device)
 {
-    if (cudaError_t error = emulation_call())
+    cudaError_t error = emulation_call();
+    return error ? error : result(device == current ? cudaSuccess : cudaErrorInvalidResourceHandle);
+}
+
+/* A call that must not be made while `capture` goes on, and what the call itself says. */
+cudaError_t call_outside(const std::shared_ptr<capture> &capture, cudaError_t error)
+{
+    if (error)
         return error;
     if (!capture || !capture->active)
         return cudaSuccess;
@@ -460,6 +583,11 @@ cudaError_t call_outside(const std::shared_ptr<capture> &capture)
 }
 
 } // namespace
+
+cudaError_t emulation_call_in(cudaStream_t stream)
+{
+    return call_on(stream ? stream->device : current);
+}
 
 int64_t emulation_busy_until(cudaStream_t stream)
 {
@@ -474,13 +602,14 @@ void emulation_enqueue(cudaStream_t stream, uint32_t pictures, void (*function)(
 
 cudaError_t emulation_launch(const cudaLaunchConfig_t &config, std::function<void()> kernel)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(config.stream))
         return error;
     dim3 grid = config.gridDim, threads = config.blockDim;
     size_t block_size = size_t(threads.x) * threads.y * threads.z;
     if (block_size == 0 || block_size > 1024 || threads.z > 64 || grid.x == 0 || grid.x > 0x7fffffff || grid.y == 0 ||
         grid.y > 65535 || grid.z == 0 || grid.z > 65535 || config.dynamicSmemBytes)
         return result(cudaErrorInvalidConfiguration);
+    launches[current]++;
     enqueue(config.stream, 0, [grid, threads, kernel = std::move(kernel)] { run_grid(grid, threads, kernel); });
     return cudaSuccess;
 }
@@ -489,7 +618,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *stream = new CUstream_st;
+    *stream = new CUstream_st{current, nullptr};
     return cudaSuccess;
 }
 
@@ -503,7 +632,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    if (cudaError_t error = call_outside(capture_of(stream)))
+    if (cudaError_t error = call_outside(capture_of(stream), emulation_call_in(stream)))
         return error;
     if (stream)
         sleep_until(stream->until);
@@ -512,7 +641,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (event->capture && !event->capture->active)
         return result(cudaErrorCapturedEvent);
@@ -528,7 +657,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (!stream || capture_of(stream))
         return result(cudaErrorStreamCaptureUnsupported);
@@ -544,7 +673,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     auto capture = capture_of(stream);
     if (capture)
         capture->active = false;
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
     if (!capture || capture->origin != stream)
         return result(cudaErrorStreamCaptureUnmatched);
@@ -554,11 +683,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int)
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *event = new CUevent_st;
+    *event = new CUevent_st{current, !(flags & cudaEventDisableTiming)};
     return cudaSuccess;
 }
 
@@ -570,16 +699,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (event->device != current)
+        return result(cudaErrorInvalidResourceHandle);
     event->capture = capture_of(stream);
+    event->recorded = std::chrono::steady_clock::now();
     event->at = stream ? stream->until : 0;
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = call_on(event->device))
         return error;
     if (event->capture)
         return result(cudaErrorCapturedEvent);
@@ -587,18 +719,34 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return cudaSuccess;
 }
 
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t first, cudaEvent_t last)
+{
+    if (cudaError_t error = emulation_call())
+        return error;
+    if (first->capture || last->capture)
+        return result(cudaErrorCapturedEvent);
+    const std::chrono::steady_clock::time_point never;
+    if (!first->timed || !last->timed || first->recorded == never || last->recorded == never)
+        return result(cudaErrorInvalidResourceHandle);
+    *milliseconds = std::chrono::duration<float, std::milli>(last->recorded - first->recorded).count();
+    return cudaSuccess;
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *exec = new CUgraphExec_st{graph->pass};
+    *exec = new CUgraphExec_st{current, graph->pass};
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (exec->device != current)
+        return result(cudaErrorInvalidResourceHandle);
+    launches[current]++;
     if (timer.on && !capture_of(stream))
         stream->until = timer.pass(stream->until, exec->pass.pictures);
     else
@@ -628,62 +776,125 @@ namespace
 class memory
 {
   public:
-    void *allocate(size_t size, size_t limit)
+    /* `owner`: a device, or -1: all of them. */
+    void *allocate(int owner, size_t size, size_t limit)
     {
         std::lock_guard<std::mutex> guard(lock);
+        size_t used = total(owner);
         void *pointer;
-        if ((limit && (size > limit || bytes > limit - size)) || posix_memalign(&pointer, 256, size))
+        if ((limit && (size > limit || used > limit - size)) || posix_memalign(&pointer, 256, size))
             return nullptr;
         if (!timer.on)
             memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
-        blocks[pointer] = size;
-        bytes += size;
+        blocks[static_cast<char *>(pointer)] = {owner, size};
         return pointer;
     }
 
     bool release(void *pointer)
     {
         std::lock_guard<std::mutex> guard(lock);
-        auto found = blocks.find(pointer);
+        auto found = blocks.find(static_cast<char *>(pointer));
         if (found == blocks.end())
             return false;
-        bytes -= found->second;
         blocks.erase(found);
         free(pointer);
         return true;
     }
 
-    size_t allocated()
+    size_t allocated(int owner)
     {
         std::lock_guard<std::mutex> guard(lock);
-        return bytes;
+        return total(owner);
+    }
+
+    /* Does the pointer lead into a block, and is that the device's? */
+    bool has(const void *pointer, int device, bool *own)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        const char *at = static_cast<const char *>(pointer);
+        auto found = blocks.upper_bound(const_cast<char *>(at));
+        if (found == blocks.begin() || at >= (--found)->first + found->second.size)
+            return false;
+        *own = found->second.owner == device || found->second.owner < 0;
+        return true;
     }
 
   private:
+    struct block {
+        int owner;
+        size_t size;
+    };
+
+    size_t total(int owner)
+    {
+        size_t sum = 0;
+        for (const auto &block : blocks)
+            sum += owner < 0 || block.second.owner == owner ? block.second.size : 0;
+        return sum;
+    }
+
     std::mutex lock;
-    std::map<void *, size_t> blocks;
-    size_t bytes = 0;
+    std::map<char *, block> blocks;
 };
 
 memory device_memory, pinned_memory;
 
-cudaError_t allocate(memory &memory, size_t limit, void **pointer, size_t size)
+cudaError_t allocate(memory &memory, int owner, size_t limit, void **pointer, size_t size)
 {
     *pointer = nullptr;
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
     if (size == 0)
         return cudaSuccess;
-    *pointer = memory.allocate(size, limit);
+    *pointer = memory.allocate(owner, size, limit);
     return *pointer ? cudaSuccess : result(cudaErrorMemoryAllocation);
 }
 
 cudaError_t release(memory &memory, void *pointer)
 {
     bool known = !pointer || memory.release(pointer);
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
     return known ? cudaSuccess : result(cudaErrorInvalidValue);
+}
+
+/* Memory of another device, or page-locked for another one alone, is out of reach; other pointers are the host's. */
+bool in_reach(const void *pointer)
+{
+    bool own = true;
+    return !(device_memory.has(pointer, current, &own) || pinned_memory.has(pointer, current, &own)) || own;
+}
+
+bool is_device(const void *pointer)
+{
+    bool own;
+    return device_memory.has(pointer, current, &own) && own;
+}
+
+bool is_pinned(const void *pointer)
+{
+    bool own;
+    return pinned_memory.has(pointer, current, &own) && own;
+}
+
+/* A batch of copies to the device, as this project makes them. */
+bool are_copies(void *const *to, const void *const *from, const size_t *sizes, size_t n)
+{
+    bool good = n > 0;
+    for (size_t i = 0; i < n && good; i++)
+        good = sizes[i] > 0 && is_device(to[i]) && is_pinned(from[i]);
+    return good;
+}
+
+/* The copies from firsts[i] on have attributes i. */
+bool are_attributes(const cudaMemcpyAttributes *attributes, const size_t *firsts, size_t n, size_t copies)
+{
+    bool good = n > 0 && n <= copies && firsts[0] == 0;
+    for (size_t i = 0; i < n && good; i++)
+        good = attributes[i].srcAccessOrder >= cudaMemcpySrcAccessOrderStream &&
+               attributes[i].srcAccessOrder <= cudaMemcpySrcAccessOrderAny && firsts[i] < copies &&
+               (i == 0 || firsts[i] > firsts[i - 1]);
+    return good;
 }
 
 void copy(void *to, const void *from, size_t size)
@@ -696,7 +907,7 @@ void copy(void *to, const void *from, size_t size)
 
 size_t emulation_device_bytes(void)
 {
-    return device_memory.allocated();
+    return device_memory.allocated(-1);
 }
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
@@ -704,14 +915,14 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
     if (cudaError_t error = emulation_call())
         return error;
     *total = memory_limit ? memory_limit.load() : size_t(16) << 30;
-    size_t used = device_memory.allocated();
+    size_t used = device_memory.allocated(current);
     *free = used < *total ? *total - used : 0;
     return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t size)
 {
-    return allocate(device_memory, memory_limit, pointer, size);
+    return allocate(device_memory, current, memory_limit, pointer, size);
 }
 
 cudaError_t cudaFree(void *pointer)
@@ -719,9 +930,9 @@ cudaError_t cudaFree(void *pointer)
     return release(device_memory, pointer);
 }
 
-cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int)
+cudaError_t cudaHostAlloc(void **pointer, size_t size, unsigned int how)
 {
-    cudaError_t error = allocate(pinned_memory, 0, pointer, size);
+    cudaError_t error = allocate(pinned_memory, how & cudaHostAllocPortable ? -1 : current, 0, pointer, size);
     if (!error && timer.on && size)
         memset(*pointer, 0, size); /* what is fetched */
     return error;
@@ -734,8 +945,10 @@ cudaError_t cudaFreeHost(void *pointer)
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
-    if (cudaError_t error = call_outside(own_capture))
+    if (cudaError_t error = call_outside(own_capture, emulation_call()))
         return error;
+    if (!in_reach(to) || !in_reach(from))
+        return result(cudaErrorInvalidValue);
     if (timer.on)
         sleep_until(timer.copy(0, kind, size));
     else
@@ -745,8 +958,10 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyK
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (!in_reach(to) || !in_reach(from))
+        return result(cudaErrorInvalidValue);
     if (timer.on && !capture_of(stream))
         stream->until = timer.copy(stream->until, kind, size);
     else
@@ -754,10 +969,31 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     return cudaSuccess;
 }
 
+cudaError_t cudaMemcpyBatchAsync(void *const *to, const void *const *from, const size_t *sizes, size_t n,
+                                 cudaMemcpyAttributes *attributes, size_t *firsts, size_t n_attributes, cudaStream_t stream)
+{
+    if (cudaError_t error = emulation_call_in(stream))
+        return error;
+    if (!stream || !are_copies(to, from, sizes, n) || !are_attributes(attributes, firsts, n_attributes, n))
+        return result(cudaErrorInvalidValue);
+    if (timer.on && !capture_of(stream)) {
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+            bytes += sizes[i];
+        stream->until = timer.copy(stream->until, cudaMemcpyHostToDevice, bytes);
+        return cudaSuccess;
+    }
+    for (size_t i = 0; i < n; i++)
+        enqueue(stream, 0, [to = to[i], from = from[i], size = sizes[i]] { copy(to, from, size); });
+    return cudaSuccess;
+}
+
 cudaError_t cudaMemsetAsync(void *pointer, int value, size_t size, cudaStream_t stream)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = emulation_call_in(stream))
         return error;
+    if (!in_reach(pointer))
+        return result(cudaErrorInvalidValue);
     enqueue(stream, 0, [pointer, value, size] { memset(pointer, value, size); });
     return cudaSuccess;
 }
@@ -769,7 +1005,7 @@ namespace
 
 cudaError_t call_of_device(int device)
 {
-    if (cudaError_t error = emulation_call())
+    if (cudaError_t error = call_anywhere())
         return error;
     if (devices == 0)
         return result(cudaErrorNoDevice);
@@ -803,12 +1039,18 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaSetDevice(int device)
 {
-    return call_of_device(device);
+    cudaError_t error = call_of_device(device);
+    if (!error)
+        current = device;
+    return error;
 }
 
-cudaError_t cudaSetDeviceFlags(unsigned int)
+cudaError_t cudaSetDeviceFlags(unsigned int wanted)
 {
-    return call_of_device(0);
+    cudaError_t error = call_of_device(current);
+    if (!error)
+        flags[current] = wanted;
+    return error;
 }
 
 cudaError_t cudaInitDevice(int device, unsigned int, unsigned int)
@@ -820,8 +1062,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (cudaError_t error = call_of_device(device))
         return error;
-    *properties = {"emulated", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor,
-                   multiprocessors};
+    *properties = {"", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor, multiprocessors};
+    snprintf(properties->name, sizeof properties->name, "%s", device == other_kind ? "emulated otherwise" : "emulated");
     return cudaSuccess;
 }
 
@@ -854,6 +1096,7 @@ const struct {
      "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",

@@ -17,8 +17,20 @@ extern "C" {
  * meaningless, and at its end how long the device was busy).
  */
 
-/* What cudaGetDeviceCount finds; 1 at first. */
+/* What cudaGetDeviceCount finds, 0 to 8; 1 at first. */
 void emulation_devices(int n);
+
+/* The device has another name than the others. */
+void emulation_other_kind(int device);
+
+/* All calls return cudaErrorIllegalAddress from now on while that device is the thread's current one. */
+void emulation_lose(int device);
+
+/* Kernels and graphs that were put into streams of the device so far. */
+unsigned long emulation_launches(int device);
+
+/* What cudaSetDeviceFlags has been told of it. */
+unsigned emulation_flags(int device);
 
 /* The call-th call of the runtime from now on returns cudaErrorUnknown; 0: none does. What it would have made is not made,
  * but what it would have freed is freed. */
@@ -27,14 +39,17 @@ void emulation_fail_at(unsigned long call);
 /* All calls from now on return cudaErrorIllegalAddress, as after a kernel that has crashed. */
 void emulation_sticky(void);
 
-/* Device allocations beyond this many bytes together fail; 0: no limit. */
+/* On each device, allocations beyond this many bytes together fail; 0: no limit. */
 void emulation_fail_memory(size_t bytes);
 
 /* Calls of the runtime so far. */
 unsigned long emulation_calls(void);
 
-/* Of device memory, allocated now. */
+/* Of the memory of all devices, allocated now. */
 size_t emulation_device_bytes(void);
+
+/* The thread's current device. */
+int emulation_device(void);
 
 /*
  * From now on nothing is computed, and everything takes its time: kernels and plans are not run, nor are bytes copied, and what is
@@ -52,6 +67,9 @@ int64_t emulation_busy_until(cudaStream_t stream);
 
 /* Counts as a call of the runtime, with the error that it must return. */
 cudaError_t emulation_call(void);
+
+/* Likewise of one with a stream: an error, too, unless the stream's device is the current one. */
+cudaError_t emulation_call_in(cudaStream_t stream);
 
 /* function(copy of the argument's bytes), which computes something of `pictures`, now or, if the stream is being captured, whenever
  * its graph is launched. */

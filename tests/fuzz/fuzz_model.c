@@ -34,9 +34,9 @@ static void run(const struct bgd_model *model)
     struct bgd_err err = {0};
     struct device *device;
     struct exec *exec;
-    if (backend_ref.open(BGD_PRECISION_F32, &device, &err))
+    if (backend_ref.open(0, BGD_PRECISION_F32, &device, &err))
         abort();
-    if (backend_ref.prepare(device, model, 1, NULL, &exec, &err))
+    if (backend_ref.prepare(device, 0, model, 1, NULL, &exec, &err))
         abort();
     float *values = calloc(ELEMENTS_MAX, sizeof *values);
     for (uint32_t i = 0; i < model->header->n_inputs; i++)

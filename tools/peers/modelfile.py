@@ -1,4 +1,4 @@
-"""Reads a bgdet model file (include/bgdet_format.h) into NumPy, and a ResNet of it into torchvision.
+"""Reads a bgdet model file (include/bgdet_format.h) into NumPy, and its network into PyTorch.
 
 The oracle's view of the format: written from the header's comment, not from the engine's code.
 """
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-from networks import classifier  # noqa: E402: torchvision's ResNet at any width
+from networks import classifier  # noqa: E402: torchvision's networks at any width
+from tracer import Tracer  # noqa: E402
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -33,27 +35,62 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     return json.loads(data[at:at + meta_bytes]), tensors
 
 
-def torchvision_resnet(path: Path) -> tuple[torch.nn.Module, dict]:
-    """torchvision's network with the folded weights: its batch-norms add the bias and do nothing else."""
+class Segmenter(nn.Module):
+    """TRACER's final map, P(object)."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.tracer.logits(x).final)
+
+
+def empty_network(meta: dict, tensors: dict[str, np.ndarray]) -> nn.Module:
+    """The module of the file's architecture and widths; its batch-norms are still there."""
+    if meta["arch"].startswith("tracer-te"):
+        return Tracer(int(meta["arch"][-1]), edges="model.edges.conv.conv.weight" in tensors)
+    stem = next(weight for name, weight in tensors.items() if name in ("conv1.weight", "features.0.weight"))
+    return classifier(meta["arch"], stem.shape[1], len(meta["labels"]), stem.shape[0] / (96 if meta["arch"] == "zfnet" else 64))
+
+
+def stored_name(name: str, tensors: dict[str, np.ndarray], last: str) -> str:
+    """A layer's name in the file, which is the checkpoint's but for the edge module's length and what makes the logits."""
+    if name == last:
+        return "activation" if "activation.weight" in tensors else "logits"  # a 1x1 convolution before the mean, or dense
+    return name.replace("Frequency_Edge_Module1", "edges")
+
+
+def network(path: Path) -> tuple[nn.Module, dict]:
+    """The file's network, and its metadata. Gives the mask of a segmenter, the logits of a classifier.
+
+    A file has its norms folded into the convolutions beside them, and so has the module: nothing is left of a norm but TRACER's
+    `agg.UAM.bn`, which no convolution stands beside.
+    """
     meta, tensors = read(path)
-    stem = tensors["conv1.weight"]
-    model = classifier(meta["arch"], stem.shape[1], len(meta["labels"]), stem.shape[0] / 64)
-    state = model.state_dict()
-    fc = "activation" if "activation.weight" in tensors else "logits"  # a 1x1 convolution before the mean, or dense behind it
-    for key in state:
-        base, _, kind = key.rpartition(".")
-        if base == "fc":
-            state[key] = torch.from_numpy(tensors[f"{fc}.{kind}"]).reshape(state[key].shape)
-        elif f"{base}.weight" in tensors and kind == "weight":
-            state[key] = torch.from_numpy(tensors[key])
-        elif kind == "running_var":
-            state[key] = torch.full_like(state[key], 1 - 1e-5)  # sqrt(var + eps) = 1
-        elif kind == "running_mean":
-            state[key] = torch.zeros_like(state[key])
-        elif kind == "weight":
-            state[key] = torch.ones_like(state[key])
-        elif kind == "bias":
-            conv = base.replace("bn", "conv") if "downsample" not in base else base[:-1] + "0"
-            state[key] = torch.from_numpy(tensors[f"{conv}.bias"])
-    model.load_state_dict(state)
-    return model.eval(), meta
+    model = empty_network(meta, tensors)
+    last = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)][-1:]
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, nn.BatchNorm2d) and f"{name}.weight" in tensors:
+            fill_norm(layer, tensors[f"{name}.weight"].ravel(), tensors[f"{name}.bias"])
+        elif isinstance(layer, nn.BatchNorm2d):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, nn.Identity())
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+            stored = stored_name(name, tensors, *last or [""])
+            weight, bias = (torch.from_numpy(tensors[f"{stored}.{kind}"]) for kind in ("weight", "bias"))
+            if isinstance(layer, nn.Linear) and weight.numel() != layer.weight.numel():
+                model.avgpool = nn.Identity()  # folded into this layer, since it only repeats pixels
+                weight = weight.reshape(weight.shape[0], -1)
+            else:
+                weight = weight.reshape(layer.weight.shape)
+            layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
+    model = Segmenter(model) if isinstance(model, Tracer) else model
+    return model.eval().requires_grad_(False), meta
+
+
+def fill_norm(norm: nn.BatchNorm2d, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Makes it multiply and add, and nothing else: sqrt(variance + eps) = 1."""
+    norm.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias),
+                          "running_mean": torch.zeros(len(bias)), "running_var": torch.full((len(bias),), 1 - norm.eps),
+                          "num_batches_tracked": torch.tensor(0)})

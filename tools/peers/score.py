@@ -32,7 +32,7 @@ def peer(kind: str, model_path: Path, list_path: Path, threads: int) -> None:
 
     import modelfile
 
-    network, meta = modelfile.torchvision_resnet(model_path)
+    network, meta = modelfile.network(model_path)
     mean = np.array(meta["input"]["mean"], np.float32)
     std = np.array(meta["input"]["std"], np.float32)
     size = (meta["input"]["width"], meta["input"]["height"])

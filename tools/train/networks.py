@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from synth import SIZE
+from sizes import SIZE
 
 NAMES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "alexnet", "zfnet", "zfnet_lrn",
          "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")

@@ -32,10 +32,9 @@ from products import WORKING_SIDE, Product, load
 from props import Supply, decorate, hold, own_box, raise_up, reach_in, skin
 from regions import TEXT_DIFFERS, Region, regions, written
 from scenery import WHITE_FROM, dimmed, drawn, frame, photo_patch, photo_scene, toned, white
+from sizes import SEGMENTER_SIZE, SIZE
 
 DEFECTS = ("text", "not_white", "extra_objects", "cropped", "duplicates")
-SIZE = (60, 80)  # what the classifier sees, width x height
-SEGMENTER_SIZE = (96, 128)
 
 # Which defects come together and how often: near the rates of real cards labelled by eye, with 45 % clean.
 PLANS = {

@@ -187,15 +187,15 @@ class UnionAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x, gate = self.attend_channels(x)
-        threshold = torch.quantile(gate, QUANTILE, dim=1, keepdim=True)
+        threshold = torch.quantile(gate.float(), QUANTILE, dim=1, keepdim=True)  # which takes no halves
         x = self.bn(x) * (gate * (gate > threshold))
         q, k, v = self.spatial_q(x)[:, 0], self.spatial_k(x)[:, 0], self.spatial_v(x)[:, 0]
         return (torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v + v)[:, None]
 
 
-def high_pass(rows: int, columns: int, radius: float) -> Tensor:
+def high_pass(rows: int, columns: int, radius: float, device: torch.device) -> Tensor:
     """0 in a disc of the spectrum (zero frequency first, as fft2 has it), 1 outside. Centred at rows / 2 on both axes."""
-    y, x = torch.arange(rows) - rows / 2, torch.arange(columns) - rows / 2
+    y, x = torch.arange(rows, device=device) - rows / 2, torch.arange(columns, device=device) - rows / 2
     outside = (y[:, None] ** 2 + x[None, :] ** 2).sqrt() >= radius
     return torch.fft.ifftshift(outside.float())
 
@@ -209,7 +209,8 @@ class EdgeModule(Pyramid):
         self.conv = BasicConv(channels, 1, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        high = torch.fft.ifft2(torch.fft.fft2(x) * high_pass(x.shape[2], x.shape[3], FREQUENCY_RADIUS)).abs()
+        outside = high_pass(x.shape[2], x.shape[3], FREQUENCY_RADIUS, x.device)
+        high = torch.fft.ifft2(torch.fft.fft2(x.float()) * outside).abs().to(x.dtype)
         edge = F.relu(self.conv(super().forward(self.UAM.attend_channels(high)[0])))
         return x + edge, edge
 

@@ -1,0 +1,11 @@
+/* What a GPU can do at the most: `ceilings` of the CUDA backend. */
+#ifndef BGD_CUDA_CEILINGS_H
+#define BGD_CUDA_CEILINGS_H
+
+#include "backend.h"
+#include "cudnn_plan.h"
+
+/* On the current device, for elements of that type. Needs 512 MB of its memory for a moment. BGD_DEVICE, BGD_MEMORY. */
+int cuda_ceilings_measure(enum kernel_type type, struct cudnn *cudnn, struct backend_ceilings *ceilings, struct bgd_err *err);
+
+#endif
