@@ -126,6 +126,20 @@ Test(clock, passes_of_two_streams_queue_behind_one_another)
     cr_expect_eq(computed, 0);
 }
 
+Test(clock, devices_do_not_wait_for_each_other)
+{
+    set_rates(3.6e8, 55);
+    emulation_devices(2);
+    cudaStream_t streams[2];
+    int computed = 0;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(cudaSetDevice(i), cudaSuccess);
+        streams[i] = make_stream();
+        cr_assert_eq(cudaGraphLaunch(make_pass(streams[i], 10, &computed), streams[i]), cudaSuccess);
+    }
+    cr_expect_lt(emulation_busy_until(streams[1]), emulation_busy_until(streams[0]) + HOUR / 2);
+}
+
 Test(clock, outside_of_a_pass_nothing_is_computed_either_nor_takes_time)
 {
     set_rates(3.6e8, 55);

@@ -325,7 +325,9 @@ void sleep_until(int64_t ns)
         continue;
 }
 
-/* What keeps the time, if the device has a clock. */
+const int devices_most = 8;
+
+/* What keeps the time, if devices have clocks: each has one of its own. */
 class device_timer
 {
   public:
@@ -334,46 +336,52 @@ class device_timer
         const char *text = getenv("BGDET_EMULATED_CLOCK");
         if (!text)
             return;
-        if (!device_rates_read(text, &clock.rates)) {
+        device_rates read;
+        if (!device_rates_read(text, &read)) {
             fprintf(stderr, "emulation: BGDET_EMULATED_CLOCK is \"%s\", expected \"us/picture=N GB/s=N us/call=N\"\n", text);
             exit(64);
         }
         fputs("emulation: a device with a clock, which computes nothing: the rows are meaningless\n", stderr);
-        reports = on = true;
+        set(&read);
+        reports = true;
     }
 
     ~device_timer()
     {
+        double seconds[DEVICE_ENGINES] = {};
+        for (const device_clock &clock : clocks)
+            for (int engine = 0; engine < DEVICE_ENGINES; engine++)
+                seconds[engine] += double(clock.busy[engine]) * 1e-9;
         if (reports)
             fprintf(stderr, "emulation: the device computed for %.3f s and copied for %.3f s in and %.3f s out; %lu calls\n",
-                    double(clock.busy[DEVICE_COMPUTES]) * 1e-9, double(clock.busy[DEVICE_COPIES_IN]) * 1e-9,
-                    double(clock.busy[DEVICE_COPIES_OUT]) * 1e-9, calls.load());
+                    seconds[DEVICE_COMPUTES], seconds[DEVICE_COPIES_IN], seconds[DEVICE_COPIES_OUT], calls.load());
     }
 
     void set(const device_rates *rates)
     {
-        clock = {};
         on = rates;
-        if (rates)
-            clock.rates = *rates;
+        for (device_clock &clock : clocks) {
+            clock = {};
+            clock.rates = rates ? *rates : device_rates{};
+        }
     }
 
     const device_rates &rates() const
     {
-        return clock.rates;
+        return clocks[0].rates;
     }
 
     /* See device_clock.h. */
-    int64_t pass(int64_t ready, uint32_t pictures)
+    int64_t pass(int device, int64_t ready, uint32_t pictures)
     {
         std::lock_guard<std::mutex> guard(lock);
-        return device_clock_pass(&clock, clock_ns(CLOCK_MONOTONIC), ready, pictures);
+        return device_clock_pass(&clocks[device], clock_ns(CLOCK_MONOTONIC), ready, pictures);
     }
 
-    int64_t copy(int64_t ready, cudaMemcpyKind kind, size_t bytes)
+    int64_t copy(int device, int64_t ready, cudaMemcpyKind kind, size_t bytes)
     {
         std::lock_guard<std::mutex> guard(lock);
-        return device_clock_copy(&clock, clock_ns(CLOCK_MONOTONIC), ready, kind == cudaMemcpyHostToDevice, bytes);
+        return device_clock_copy(&clocks[device], clock_ns(CLOCK_MONOTONIC), ready, kind == cudaMemcpyHostToDevice, bytes);
     }
 
     bool on = false;
@@ -381,7 +389,7 @@ class device_timer
   private:
     bool reports = false;
     std::mutex lock;
-    device_clock clock = {};
+    device_clock clocks[devices_most] = {};
 };
 
 device_timer timer;
@@ -403,8 +411,6 @@ size_t from_environment(const char *name, size_t otherwise)
     const char *value = getenv(name);
     return value ? strtoull(value, nullptr, 10) : otherwise;
 }
-
-const int devices_most = 8;
 
 std::atomic<int> devices{static_cast<int>(from_environment("BGDET_EMULATED_DEVICES", 1))};
 std::atomic<int> other_kind{-1};
@@ -748,7 +754,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
         return result(cudaErrorInvalidResourceHandle);
     launches[current]++;
     if (timer.on && !capture_of(stream))
-        stream->until = timer.pass(stream->until, exec->pass.pictures);
+        stream->until = timer.pass(current, stream->until, exec->pass.pictures);
     else
         for (const auto &task : exec->pass.tasks)
             enqueue(stream, exec->pass.pictures, task);
@@ -950,7 +956,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyK
     if (!in_reach(to) || !in_reach(from))
         return result(cudaErrorInvalidValue);
     if (timer.on)
-        sleep_until(timer.copy(0, kind, size));
+        sleep_until(timer.copy(current, 0, kind, size));
     else
         copy(to, from, size);
     return cudaSuccess;
@@ -963,7 +969,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     if (!in_reach(to) || !in_reach(from))
         return result(cudaErrorInvalidValue);
     if (timer.on && !capture_of(stream))
-        stream->until = timer.copy(stream->until, kind, size);
+        stream->until = timer.copy(current, stream->until, kind, size);
     else
         enqueue(stream, 0, [to, from, size] { copy(to, from, size); });
     return cudaSuccess;
@@ -980,7 +986,7 @@ cudaError_t cudaMemcpyBatchAsync(void *const *to, const void *const *from, const
         size_t bytes = 0;
         for (size_t i = 0; i < n; i++)
             bytes += sizes[i];
-        stream->until = timer.copy(stream->until, cudaMemcpyHostToDevice, bytes);
+        stream->until = timer.copy(current, stream->until, cudaMemcpyHostToDevice, bytes);
         return cudaSuccess;
     }
     for (size_t i = 0; i < n; i++)

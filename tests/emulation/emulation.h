@@ -53,10 +53,10 @@ int emulation_device(void);
 
 /*
  * From now on nothing is computed, and everything takes its time: kernels and plans are not run, nor are bytes copied, and what is
- * fetched is zeros. A captured pass, a copy and a call of the runtime take what device_clock.h says; kernels outside of a
- * pass, which belong to it, and the setting of memory take none. Who waits for a stream or an event sleeps. So the host's part in a
- * run can be watched with a device of any speed behind it; how fast a device is, this does not tell. The driver's own locks,
- * for which real calls of several threads wait, are not there.
+ * fetched is zeros. A captured pass, a copy and a call of the runtime take what device_clock.h says, on each device by itself;
+ * kernels outside of a pass, which belong to it, and the setting of memory take none. Who waits for a stream or an event sleeps.
+ * So the host's part in a run can be watched with a device of any speed behind it; how fast a device is, this does not tell. The
+ * driver's own locks, for which real calls of several threads wait, are not there.
  *
  * Set it before anything is allocated.
  */
