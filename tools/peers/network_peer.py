@@ -19,10 +19,10 @@ STAGES = (("eager", "graph"), ("compile",), ("max-autotune",))  # each is over b
 PIXELS = 1 << 22  # of the smallest batch, about: 32 pictures of 320x320, 1024 of 60x80
 SWEEP = (1, 2, 4)  # that batch, and so many times it
 SWEEP_SAMPLES = 3
-COMPARED = {"segmenter": 8, "classifier": 64}  # pictures whose outputs are compared
+GIVEN = 64  # pictures that bgdet is given: a batch of bgdet bench --batch 64, whose plans are there already
+COMPARED = {"segmenter": 8, "classifier": 64}  # of them, whose outputs are compared
 SAME_SIDE = 0.99  # the share of the masks' pixels, or of the labels, that must be on bgdet's side of P = 0.5
 OFF = {"f32": 1e-3, "f16": 3e-2, "bf16": 0.2}  # |theirs - ours| / |ours| of random weights, whose P may all lie near 0.5
-BENCH_SECONDS = 0.3  # of each stage that bgdet bench measures
 
 
 def pictures(meta: dict, names: list[str], n: int) -> np.ndarray:
@@ -66,7 +66,8 @@ class Peer:
         self.network = network.to(self.device, DTYPES[self.precision]).to(memory_format=torch.channels_last)
         self.stage = "segment" if self.meta["kind"] == "segmenter" else "classify"
         self.batches = batches(self.meta, job["smoke"])
-        self.pictures = pictures(self.meta, job["names"], min(self.batches[0], COMPARED[self.meta["kind"]]))
+        self.compared = min(self.batches[0], COMPARED[self.meta["kind"]])
+        self.pictures = pictures(self.meta, job["names"], self.batches[0] if job["smoke"] else GIVEN)
         self.ours, self.why_not = [], None
 
     def left(self) -> float:
@@ -74,13 +75,13 @@ class Peer:
 
     def input(self, batch: int) -> torch.Tensor:
         """The pictures again and again: the first ones are what is compared."""
-        few = torch.from_numpy(self.pictures).to(self.device, DTYPES[self.precision])
+        few = torch.from_numpy(self.pictures[:batch]).to(self.device, DTYPES[self.precision])
         x = few.repeat(batch // len(few) + 1, 1, 1, 1)[:batch]
         return x.contiguous(memory_format=torch.channels_last)
 
     def measure_ours(self) -> None:
         try:
-            report = self.program.bench(self.job["pipeline"], self.job["cards"], self.precision, BENCH_SECONDS)
+            report = self.program.bench(self.job["pipeline"], self.job["cards"], self.precision, self.job["bench"])
             rate = rate_of(report, self.stage)
             if rate is None:
                 raise Missing(f"bgdet bench says nothing of \"{self.stage}\"")
@@ -105,7 +106,7 @@ class Peer:
         try:
             with at_most(self.left()):
                 run = prepare(form, self.network, x)
-            result = run()[:len(self.pictures)].float().cpu().numpy()
+            result = run()[:self.compared].float().cpu().numpy()
         except Missing as missing:
             return self.emit({"form": form, "skipped": str(missing)})
         except OutOfTime as over:
@@ -121,7 +122,7 @@ class Peer:
     @torch.inference_mode()
     def measure(self) -> None:
         torch.backends.cudnn.benchmark = True
-        expected = self.program.outputs(self.job["model"], self.pictures, self.precision)
+        expected = self.program.outputs(self.job["model"], self.pictures, self.precision)[:self.compared]
         batch, sweep = self.best_batch()
         x = self.input(batch)
         self.agreements: dict[str, str] = {}

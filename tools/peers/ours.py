@@ -11,19 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from forms import Missing
+from places import BGDET
 from stopwatch import Spread
 
 COUNTS = 8  # of a run's cards when `bgdet score` is timed instead of `bgdet bench`: so many times the list
-
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def command() -> list[str]:
-    """How to run bgdet: a bundle's program needs its libraries."""
-    if (ROOT / "gpu-run").exists():
-        return [str(ROOT / "gpu-run"), str(ROOT / "bin/bgdet")]
-    return [str(ROOT / "build/release/bgdet")]
 
 
 class Program(NamedTuple):
@@ -31,7 +22,7 @@ class Program(NamedTuple):
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess:
         """Raises Missing with the first line that the program said, if it ends with anything but 0."""
-        done = subprocess.run([*command(), *map(str, arguments)], capture_output=True, text=True)
+        done = subprocess.run([*BGDET, *map(str, arguments)], capture_output=True, text=True)
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
             raise Missing(f"bgdet {arguments[0]}: {said[0]}")
@@ -64,12 +55,11 @@ class Program(NamedTuple):
             self.score(pipeline, names, precision, rows)
             return [json.loads(line).get("verdict") for line in rows.read_text().splitlines()]
 
-    def bench(self, pipeline: Path, cards: Path, precision: str, seconds: float) -> dict:
+    def bench(self, pipeline: Path, cards: Path, precision: str, options: list[str]) -> dict:
         """What bgdet bench finds out about the stages of a pipeline, as it writes it."""
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder, "bench.json")
-            self.run("bench", "--seconds", seconds, "--device", self.device, "--precision", precision, "-p", pipeline, "--json",
-                     target, cards)
+            self.run("bench", *options, "--device", self.device, "--precision", precision, "-p", pipeline, "--json", target, cards)
             return json.loads(target.read_text())
 
     def scored_rate(self, pipeline: Path, names: list[str], precision: str) -> Spread:

@@ -19,7 +19,6 @@ BATCH = 256
 BATCHES = 16  # of an epoch
 COMPILING = 0.4  # of the job's seconds, at the most: a CUDA graph feeds as fast as decoders fill it
 SAME_VERDICTS = 0.99
-BENCH_SECONDS = 0.3
 
 
 def prepared(judge: Judge, inputs: list[torch.Tensor], seconds: float) -> tuple[str, Run, dict[str, str]]:
@@ -56,7 +55,7 @@ class Peer:
     def measure_ours(self) -> str:
         """Returns by which command."""
         try:
-            rate = rate_of(self.program.bench(self.path, self.job["cards"], self.precision, BENCH_SECONDS), "end_to_end")
+            rate = rate_of(self.program.bench(self.path, self.job["cards"], self.precision, self.job["bench"]), "end_to_end")
             if rate is not None:
                 self.ours.append(rate)
                 return "bench"

@@ -63,16 +63,25 @@ class OutOfTime(Exception):
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raises OutOfTime in its body when they are over. One at a time, in the main thread."""
+    """Raises OutOfTime in its body when they are over, and behind it, whatever a library has made of it. One at a time, in the main
+    thread."""
+    over = OutOfTime(f"{seconds:.0f} s were over" if seconds > 0 else "no time was left")
+    fired = []
+
     def stop(*_: object) -> None:
-        raise OutOfTime(f"{seconds:.0f} s were over")
+        fired.append(True)
+        raise over
 
     if seconds <= 0:
-        raise OutOfTime("no time was left")
+        raise over
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except Exception:
+        if fired:
+            raise over from None
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
