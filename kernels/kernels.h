@@ -30,6 +30,12 @@ extern "C" {
 enum kernel_type { KERNEL_F32, KERNEL_F16, KERNEL_BF16 };
 enum kernel_activation { KERNEL_NONE, KERNEL_RELU, KERNEL_SIGMOID, KERNEL_SILU, KERNEL_SELU };
 
+/* Of an element. */
+static inline size_t kernel_type_bytes(enum kernel_type type)
+{
+    return type == KERNEL_F32 ? 4 : 2;
+}
+
 /* Where a value lies on the device, and how. */
 struct kernel_value {
     void *data; /* picture 0, pixel (0, 0), channel 0; 16-byte aligned */

@@ -53,6 +53,12 @@ int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_
     return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32, not in f16 or bf16", name);
 }
 
+int backend_no_autotune(struct device *device, struct bgd_err *err)
+{
+    (void)device;
+    return err_set(err, BGD_ARGUMENT, "autotune: a CPU has no plans to choose among, only CUDA has");
+}
+
 void *backend_no_memory(struct device *device, size_t bytes)
 {
     (void)device;

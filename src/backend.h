@@ -37,6 +37,9 @@ struct backend {
     int (*open)(enum bgd_precision precision, struct device **device, struct bgd_err *err);
     void (*close)(struct device *device);
 
+    /* From here on prepare times what it can choose among (bgd_engine_options.autotune). BGD_ARGUMENT where that is nothing. */
+    int (*autotune)(struct device *device, struct bgd_err *err);
+
     /* Memory from which feed takes pixels the fastest, valid until close; NULL where the heap is as good, or there is none. */
     void *(*memory)(struct device *device, size_t bytes);
 
@@ -78,8 +81,10 @@ void backend_names(char names[BACKEND_NAMES]);
 int backend_open(const char *name, enum bgd_precision precision, const struct backend **backend, struct device **device,
                  struct bgd_err *passed_over, struct bgd_err *err);
 
-/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32, and no memory of their own. */
+/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32, nothing to time, and no memory of their
+ * own. */
 int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_err *err);
+int backend_no_autotune(struct device *device, struct bgd_err *err);
 void *backend_no_memory(struct device *device, size_t bytes);
 
 #endif

@@ -33,6 +33,7 @@ struct memory {
 
 struct device {
     enum kernel_type type;
+    bool autotune;
     struct cudnn *cudnn;
     struct memory *memory;
 };
@@ -125,6 +126,13 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
         return err->code;
     }
     *out = device;
+    return 0;
+}
+
+static int cuda_autotune(struct device *device, struct bgd_err *err)
+{
+    (void)err;
+    device->autotune = true;
     return 0;
 }
 
@@ -253,7 +261,7 @@ static int cuda_prepare(struct device *device, const struct bgd_model *model, ui
     else if (cuda_network_create(model, device->type, batch, &exec->network, err))
         goto fail;
     exec->network->users++;
-    if ((!sibling && cuda_network_load(exec->network, device->cudnn, err)) ||
+    if ((!sibling && cuda_network_load(exec->network, device->cudnn, device->autotune, err)) ||
         cuda_check(allocate(exec), "making a lane", err) ||
         (model->meta.kind != META_NETWORK && cuda_feed_open(model->meta.input.height, &exec->feed, err)) || capture(exec, err))
         goto fail;
@@ -344,6 +352,7 @@ const struct backend backend_cuda = {
     .own_memory = true,
     .open = cuda_open,
     .close = cuda_close,
+    .autotune = cuda_autotune,
     .memory = cuda_memory,
     .prepare = cuda_prepare,
     .release = cuda_release,

@@ -264,6 +264,7 @@ const struct backend backend_onednn = {
     .lanes = UINT32_MAX,
     .open = onednn_open,
     .close = onednn_close,
+    .autotune = backend_no_autotune,
     .memory = backend_no_memory,
     .prepare = onednn_prepare,
     .release = onednn_release,

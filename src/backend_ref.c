@@ -487,6 +487,7 @@ const struct backend backend_ref = {
     .lanes = UINT32_MAX,
     .open = ref_open,
     .close = ref_close,
+    .autotune = backend_no_autotune,
     .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,

@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t cuda_type_bytes(enum kernel_type type)
-{
-    return type == KERNEL_F32 ? 4 : 2;
-}
-
 /* The array, moved if it must grow for one more element of `size` bytes; NULL, and nothing changed, when memory ran out. */
 static void *with_room(void *array, uint32_t n, uint32_t *room, size_t size)
 {
@@ -48,7 +43,7 @@ struct cuda_operand cuda_place(struct cuda_builder *b, uint32_t value, enum kern
     operand->value = (struct kernel_value){NULL, s.c, s.h, s.w, kernel_lanes(s.c), type};
     if (home->concat == NONE) {
         uint64_t bytes =
-            (uint64_t)s.h * s.w * operand->value.pitch * cuda_type_bytes(type); /* below 2^52: sides have 17 bits */
+            (uint64_t)s.h * s.w * operand->value.pitch * kernel_type_bytes(type); /* below 2^52: sides have 17 bits */
         operand->block = cuda_add_block(b->net, checked_mul(bytes, b->net->batch, &bytes) ? bytes : UINT64_MAX, b->err);
         return *operand;
     }
@@ -114,7 +109,7 @@ static uint16_t bfloat_from_float(float value)
 int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float *values, size_t n, size_t *offset)
 {
     struct cuda_network *net = b->net;
-    size_t bytes = (n * cuda_type_bytes(type) + CUDA_ALIGN - 1) / CUDA_ALIGN * CUDA_ALIGN;
+    size_t bytes = (n * kernel_type_bytes(type) + CUDA_ALIGN - 1) / CUDA_ALIGN * CUDA_ALIGN;
     if (net->constants_room - net->constant_bytes < bytes) {
         size_t wanted = 2 * net->constants_room + bytes;
         uint8_t *grown = realloc(net->constants, wanted);

@@ -81,8 +81,8 @@ struct cuda_network {
 int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **net,
                         struct bgd_err *err);
 
-/* Makes the plans, places the blocks, and copies the constants to the device. */
-int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err);
+/* Makes the plans, chosen by timing if `autotune` (cudnn_plan_make), places the blocks, and copies the constants to the device. */
+int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, bool autotune, struct bgd_err *err);
 
 void cuda_network_destroy(struct cuda_network *net);
 

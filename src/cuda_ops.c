@@ -253,7 +253,7 @@ static int copy_out(struct cuda_builder *b, uint32_t index, struct cuda_operand 
     struct cuda_step step = new_step(b, CUDA_COPY, index);
     struct kernel_value value = from.value;
     value.pitch = kernel_lanes(value.c);
-    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * cuda_type_bytes(value.type);
+    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * kernel_type_bytes(value.type);
     step.x[0] = from;
     step.y = (struct cuda_operand){cuda_add_block(b->net, bytes, b->err), 0, value};
     *out = step.y;

@@ -8,7 +8,7 @@ struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cu
 {
     struct kernel_value value = operand->value;
     if (operand->block != NONE)
-        value.data = arena + net->blocks[operand->block].offset + operand->channel * cuda_type_bytes(value.type);
+        value.data = arena + net->blocks[operand->block].offset + operand->channel * kernel_type_bytes(value.type);
     return value;
 }
 

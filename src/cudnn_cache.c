@@ -1,8 +1,9 @@
 /*
  * A plan's file:
  *
- *     bgdet-plan 1 XXH3-128 of all that follows
- *     engine 7
+ *     bgdet-plan 2 XXH3-128 of all that follows
+ *     tuned       or "untuned"
+ *     engine 7, tuned: 41.2 us, next engine 2: 44.0 us
  *     {"..."}     the plan as cuDNN writes it, its compiled kernels included
  */
 #include "cudnn_cache.h"
@@ -17,9 +18,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PLAN_FORMAT "bgdet-plan 1" /* another number when plans of the same convolution are built in another way */
+#define PLAN_FORMAT "bgdet-plan 2" /* another number when plans of the same convolution are built in another way */
 #define HEADER_BYTES (sizeof PLAN_FORMAT + HASH_TEXT + 1) /* of a plan's file: the line, and NUL */
 #define PLAN_BYTES_MAX (64u << 20)
+#define TUNED "tuned"
 
 /* A folder and those that it lies in. */
 static void make_folders(char *path)
@@ -65,37 +67,56 @@ static char *plan_path(const char *folder, const struct cudnn_conv *conv)
     return asprintf(&path, "%s/%s", folder, hash) < 0 ? NULL : path;
 }
 
-static char *parse(const uint8_t *data, size_t size, char name[CUDNN_NAME])
+/* Moves *text behind its next line, which is `length` bytes at `line`; false if there is none. */
+static bool next_line(const char **text, const char *end, const char **line, size_t *length)
+{
+    const char *newline = memchr(*text, '\n', (size_t)(end - *text));
+    if (!newline)
+        return false;
+    *line = *text;
+    *length = (size_t)(newline - *text);
+    *text = newline + 1;
+    return true;
+}
+
+static bool parse(const char *text, size_t size, struct cudnn_kept *kept)
 {
     const size_t header_size = HEADER_BYTES - 1;
     if (size < header_size)
-        return NULL;
-    const char *line = (const char *)data + header_size, *end = memchr(line, '\n', size - header_size);
+        return false;
+    const char *end = text + size, *line;
+    size_t length;
     char header[HEADER_BYTES];
-    print_header(line, size - header_size, header);
-    if (memcmp(data, header, header_size) || !end || end - line >= CUDNN_NAME)
-        return NULL;
-    snprintf(name, CUDNN_NAME, "%.*s", (int)(end - line), line);
-    return strndup(end + 1, size - header_size - (size_t)(end + 1 - line));
+    print_header(text + header_size, size - header_size, header);
+    if (memcmp(text, header, header_size))
+        return false;
+    text += header_size;
+    if (!next_line(&text, end, &line, &length))
+        return false;
+    kept->tuned = length == strlen(TUNED) && memcmp(line, TUNED, length) == 0;
+    if (!next_line(&text, end, &line, &length) || length >= CUDNN_NAME)
+        return false;
+    snprintf(kept->name, CUDNN_NAME, "%.*s", (int)length, line);
+    kept->json = strndup(text, (size_t)(end - text));
+    return kept->json != NULL;
 }
 
-char *cudnn_cache_read(const char *folder, const struct cudnn_conv *conv, char name[CUDNN_NAME])
+bool cudnn_cache_read(const char *folder, const struct cudnn_conv *conv, struct cudnn_kept *kept)
 {
     struct file_buffer buffer = {0};
     struct bgd_err err;
-    char *path = plan_path(folder, conv), *json = NULL;
-    if (path && !file_read(path, PLAN_BYTES_MAX, &buffer, &err))
-        json = parse(buffer.data, buffer.size, name);
+    char *path = plan_path(folder, conv);
+    bool whole = path && !file_read(path, PLAN_BYTES_MAX, &buffer, &err) && parse((const char *)buffer.data, buffer.size, kept);
     free(buffer.data);
     free(path);
-    return json;
+    return whole;
 }
 
-void cudnn_cache_write(const char *folder, const struct cudnn_conv *conv, const char *name, const char *json)
+void cudnn_cache_write(const char *folder, const struct cudnn_conv *conv, const struct cudnn_kept *kept)
 {
     struct bgd_err err;
     char *path = plan_path(folder, conv), *rest = NULL, *text = NULL, header[HEADER_BYTES];
-    if (path && asprintf(&rest, "%s\n%s", name, json) >= 0) {
+    if (path && asprintf(&rest, "%s\n%s\n%s", kept->tuned ? TUNED : "un" TUNED, kept->name, kept->json) >= 0) {
         print_header(rest, strlen(rest), header);
         if (asprintf(&text, "%s%s", header, rest) >= 0) {
             file_write(path, text, strlen(text), &err);

@@ -10,10 +10,16 @@
  * NULL if it cannot be told. Where nothing can be written, plans are built each time. */
 char *cudnn_cache_open(const char *cache, const char *version, const char *description);
 
-/* The plan that was kept for a convolution, as cuDNN wrote it, to be freed, and its name; NULL if there is none that is whole. */
-char *cudnn_cache_read(const char *folder, const struct cudnn_conv *conv, char name[CUDNN_NAME]);
+struct cudnn_kept {
+    char name[CUDNN_NAME];
+    bool tuned; /* chosen by timing (cudnn_tuner.h), not by cuDNN's heuristics alone */
+    char *json; /* the plan as cuDNN writes it, to be freed */
+};
 
-/* Keeps a plan. Not an error if it cannot be: it is built again next time. */
-void cudnn_cache_write(const char *folder, const struct cudnn_conv *conv, const char *name, const char *json);
+/* The plan that was kept for a convolution; false if there is none that is whole. */
+bool cudnn_cache_read(const char *folder, const struct cudnn_conv *conv, struct cudnn_kept *kept);
+
+/* Not an error if it cannot be kept: it is built again next time. */
+void cudnn_cache_write(const char *folder, const struct cudnn_conv *conv, const struct cudnn_kept *kept);
 
 #endif

@@ -2,15 +2,19 @@
 
 #include "cudnn_cache.h"
 #include "cudnn_library.h"
+#include "cudnn_tuner.h"
 #include "err.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORKSPACE_ALIGN 256u
-#define STEPS_MAX 4u /* of an epilogue: residual, bias, ELU, scale */
+#define STEPS_MAX 4u      /* of an epilogue: residual, bias, ELU, scale */
+#define CANDIDATES_MAX 8u /* that are timed: to build one takes 1 to 2 s, where the engine is compiled for it */
+#define TIE 1.02
 
 /* torch.nn.SELU's digits */
 #define SELU_SCALE 1.0507009873554804934193349852946f
@@ -21,6 +25,7 @@ struct cudnn_plan {
     struct cudnn_conv conv;
     cudnnBackendDescriptor_t descriptor;
     size_t workspace;
+    bool tuned;
     char name[CUDNN_NAME];
 };
 
@@ -171,16 +176,33 @@ static cudnnBackendDescriptor_t add_graph(struct cudnn_builder *b, const struct 
 
 /* ---------------------------------------------------------------- from a graph to a plan */
 
-/* A plan from `source`: an engine's configuration, or JSON. */
-static cudnnStatus_t make_plan(const struct cudnn *cudnn, struct cudnn_attribute source, cudnnBackendDescriptor_t *plan)
+/* A plan from `source`: an engine's configuration, or JSON. Its name is empty. */
+static cudnnStatus_t make_plan(const struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_attribute source,
+                               struct cudnn_plan **out)
 {
+    *out = NULL;
+    struct cudnn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;
+    plan->cudnn = cudnn;
+    plan->conv = *conv;
     const struct cudnn_attribute attributes[] = {
         {CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, cudnn->handle != NULL, &cudnn->handle},
         {CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, cudnn->description != NULL, &cudnn->description},
         source,
         {0},
     };
-    return cudnn_make(cudnn, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, attributes, plan);
+    int64_t bytes = 0, count;
+    cudnnStatus_t status = cudnn_make(cudnn, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, attributes, &plan->descriptor);
+    if (!status)
+        status = cudnn->f.get(plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
+    if (status) {
+        cudnn_plan_free(plan);
+        return status;
+    }
+    plan->workspace = ((size_t)bytes + WORKSPACE_ALIGN - 1) / WORKSPACE_ALIGN * WORKSPACE_ALIGN;
+    *out = plan;
+    return status;
 }
 
 /* Whether an engine is passed over: results must be the same from run to run, sums f32, and f32 must stay f32 (no TF32). */
@@ -213,28 +235,35 @@ __attribute__((format(printf, 2, 3))) static void append(char *text, const char 
     va_end(arguments);
 }
 
-/* Makes the plan of one configuration, if its engine may be taken; `tried` has those that cuDNN could not build. */
-static void try_config(struct cudnn_builder *b, cudnnBackendDescriptor_t config, struct cudnn_plan *plan,
-                       char tried[CUDNN_NAME])
+/* The plans of a convolution that could be built, in their order, and which could not. */
+struct candidates {
+    const struct cudnn_conv *conv;
+    uint32_t n, most;
+    struct cudnn_plan *plans[CANDIDATES_MAX];
+    char tried[CUDNN_NAME];
+};
+
+/* Makes the plan of one configuration, if its engine may be taken. */
+static void try_config(struct cudnn_builder *b, cudnnBackendDescriptor_t config, struct candidates *c)
 {
     cudnnBackendDescriptor_t engine = cudnn_add(b, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "an engine", NULL);
     int64_t index = 0;
     cudnn_get(b, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine, "a configuration's engine");
     cudnn_get(b, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index, "an engine's number");
-    bool refused = is_refused(b, engine, plan->conv.type);
+    bool refused = is_refused(b, engine, c->conv->type);
     if (refused || b->failed)
         return;
     const struct cudnn_attribute source = {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config};
-    cudnnStatus_t status = make_plan(b->cudnn, source, &plan->descriptor);
+    cudnnStatus_t status = make_plan(b->cudnn, c->conv, source, &c->plans[c->n]);
     if (status)
-        append(tried, "%sengine %lld failed: %s", *tried ? ", " : "", (long long)index, cudnn_status_name(b->cudnn, status));
+        append(c->tried, "%sengine %lld failed: %s", *c->tried ? ", " : "", (long long)index,
+               cudnn_status_name(b->cudnn, status));
     else
-        append(plan->name, "engine %lld", (long long)index);
+        append(c->plans[c->n++]->name, "engine %lld", (long long)index);
 }
 
-/* Tries the configurations of one list of the heuristics, in its order, until a plan is made. */
-static void try_list(struct cudnn_builder *b, cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode,
-                     struct cudnn_plan *plan, char tried[CUDNN_NAME])
+/* Tries the configurations of one list of the heuristics, in its order, until there are plans enough. */
+static void try_list(struct cudnn_builder *b, cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode, struct candidates *c)
 {
     const struct cudnn_attribute attributes[] = {
         {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph},
@@ -249,84 +278,122 @@ static void try_list(struct cudnn_builder *b, cudnnBackendDescriptor_t graph, cu
         configs[i] = cudnn_add(b, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "a configuration", NULL);
     int64_t n = cudnn_get(b, list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_CONFIGS_MAX, configs,
                           "the heuristics' results");
-    for (int64_t i = 0; i < n && !plan->descriptor && !b->failed; i++)
-        try_config(b, configs[i], plan, tried);
+    for (int64_t i = 0; i < n && c->n < c->most && !b->failed; i++)
+        try_config(b, configs[i], c);
 }
 
-static int build(struct cudnn_plan *plan, struct bgd_err *err)
+static int find_candidates(const struct cudnn *cudnn, struct candidates *c, struct bgd_err *err)
 {
     static const cudnnBackendHeurMode_t lists[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
-    char tried[CUDNN_NAME] = "";
-    struct cudnn_builder b = {.cudnn = plan->cudnn, .err = err};
-    cudnnBackendDescriptor_t graph = add_graph(&b, &plan->conv);
-    for (size_t i = 0; graph && i < sizeof lists / sizeof *lists && !plan->descriptor; i++) {
+    struct cudnn_builder b = {.cudnn = cudnn, .err = err};
+    cudnnBackendDescriptor_t graph = add_graph(&b, c->conv);
+    for (size_t i = 0; graph && i < sizeof lists / sizeof *lists && c->n < c->most; i++) {
         struct bgd_err reason;
-        struct cudnn_builder list = {.cudnn = plan->cudnn, .err = &reason};
-        try_list(&list, graph, lists[i], plan, tried);
+        struct cudnn_builder list = {.cudnn = cudnn, .err = &reason};
+        try_list(&list, graph, lists[i], c);
         if (list.failed) /* the other may still name an engine */
-            append(tried, "%s%s", *tried ? ", " : "", reason.text);
+            append(c->tried, "%s%s", *c->tried ? ", " : "", reason.text);
         cudnn_destroy_all(&list);
     }
     cudnn_destroy_all(&b);
     if (!graph)
         return err->code;
-    if (!plan->descriptor)
-        return err_set(err, BGD_DEVICE, "%s has no plan for this convolution: %s", plan->cudnn->version,
-                       *tried ? tried : "no engine may be taken");
-    if (*tried)
-        append(plan->name, " (%s)", tried);
+    if (c->n == 0)
+        return err_set(err, BGD_DEVICE, "%s has no plan for this convolution: %s", cudnn->version,
+                       *c->tried ? c->tried : "no engine may be taken");
+    return 0;
+}
+
+/* Times the candidates; *chosen is the place of the one to take, whose name then says by how much. */
+static int choose(struct cudnn_tuner *tuner, struct candidates *c, uint32_t *chosen, struct bgd_err *err)
+{
+    double times[CANDIDATES_MAX], fastest = INFINITY;
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct bgd_err reason;
+        if (cudnn_tuner_start(tuner, err)) /* each time: a plan that crashes takes the device with it */
+            return err->code;
+        if (cudnn_tuner_time(tuner, c->conv, c->plans[i], &times[i], &reason)) {
+            times[i] = INFINITY;
+            append(c->tried, "%s%s does not run: %s", *c->tried ? ", " : "", c->plans[i]->name, reason.text);
+        }
+        fastest = fmin(fastest, times[i]);
+    }
+    if (fastest == INFINITY)
+        return err_set(err, BGD_DEVICE, "cuDNN has no plan for this convolution that runs: %s", c->tried);
+    uint32_t first = 0, next = c->n;
+    while (times[first] > TIE * fastest)
+        first++;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (i != first && times[i] < (next < c->n ? times[next] : INFINITY))
+            next = i;
+    struct cudnn_plan *plan = c->plans[first];
+    append(plan->name, ", tuned: %.1f us", times[first]);
+    if (next < c->n)
+        append(plan->name, ", next %s: %.1f us", c->plans[next]->name, times[next]);
+    plan->tuned = true;
+    *chosen = first;
     return 0;
 }
 
 /* ---------------------------------------------------------------- plans */
 
-static int read_workspace(struct cudnn_plan *plan, struct bgd_err *err)
+static struct cudnn_plan *build(const struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_tuner *tuner,
+                                struct bgd_err *err)
 {
-    int64_t bytes = 0;
-    struct cudnn_builder b = {.cudnn = plan->cudnn, .err = err};
-    cudnn_get(&b, plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &bytes,
-              "a plan's workspace");
-    plan->workspace = ((size_t)bytes + WORKSPACE_ALIGN - 1) / WORKSPACE_ALIGN * WORKSPACE_ALIGN;
-    return b.failed ? err->code : 0;
+    struct candidates c = {.conv = conv, .most = tuner ? CANDIDATES_MAX : 1};
+    struct cudnn_plan *plan = NULL;
+    uint32_t chosen = 0;
+    if (find_candidates(cudnn, &c, err) == 0 && (!tuner || choose(tuner, &c, &chosen, err) == 0)) {
+        plan = c.plans[chosen];
+        c.plans[chosen] = c.plans[--c.n];
+        if (*c.tried)
+            append(plan->name, " (%s)", c.tried);
+    }
+    while (c.n)
+        cudnn_plan_free(c.plans[--c.n]);
+    return plan;
 }
 
-/* Fills name and descriptor with the plan that was kept, or neither. */
-static void load_kept(struct cudnn_plan *plan)
+/* The plan that was kept, if it loads. */
+static struct cudnn_plan *load(const struct cudnn *cudnn, const struct cudnn_conv *conv)
 {
-    char *json = cudnn_cache_read(plan->cudnn->folder, &plan->conv, plan->name);
+    struct cudnn_kept kept;
+    struct cudnn_plan *plan;
+    if (!cudnn_cache_read(cudnn->folder, conv, &kept))
+        return NULL;
     const struct cudnn_attribute source = {CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                           json ? (int64_t)strlen(json) : 0, json};
-    if (!json || make_plan(plan->cudnn, source, &plan->descriptor))
-        *plan->name = 0;
-    free(json);
+                                           (int64_t)strlen(kept.json), kept.json};
+    if (make_plan(cudnn, conv, source, &plan) == 0) {
+        append(plan->name, "%s", kept.name);
+        plan->tuned = kept.tuned;
+    }
+    free(kept.json);
+    return plan;
 }
 
 static void keep(const struct cudnn_plan *plan)
 {
     struct bgd_err err;
-    char *json = cudnn_read_json(plan->cudnn, plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, &err);
-    if (json)
-        cudnn_cache_write(plan->cudnn->folder, &plan->conv, plan->name, json);
-    free(json);
+    struct cudnn_kept kept = {.tuned = plan->tuned};
+    kept.json = cudnn_read_json(plan->cudnn, plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, &err);
+    snprintf(kept.name, sizeof kept.name, "%s", plan->name);
+    if (kept.json)
+        cudnn_cache_write(plan->cudnn->folder, &plan->conv, &kept);
+    free(kept.json);
 }
 
-int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_plan **out, struct bgd_err *err)
+int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_tuner *tuner, struct cudnn_plan **plan,
+                    struct bgd_err *err)
 {
-    *out = NULL;
-    struct cudnn_plan *plan = calloc(1, sizeof *plan);
-    if (!plan)
-        return err_set(err, BGD_MEMORY, "out of memory");
-    plan->cudnn = cudnn;
-    plan->conv = *conv;
-    if (cudnn->folder)
-        load_kept(plan);
-    if (!plan->descriptor && !build(plan, err) && cudnn->folder)
-        keep(plan);
-    if (!plan->descriptor || read_workspace(plan, err)) {
-        cudnn_plan_free(plan);
+    *plan = cudnn->folder ? load(cudnn, conv) : NULL;
+    if (*plan && (!tuner || (*plan)->tuned))
+        return 0;
+    cudnn_plan_free(*plan);
+    *plan = build(cudnn, conv, tuner, err);
+    if (!*plan)
         return err->code;
-    }
-    *out = plan;
+    if (cudnn->folder)
+        keep(*plan);
     return 0;
 }
 

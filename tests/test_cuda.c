@@ -412,7 +412,7 @@ static int open_pair(struct pair *pair, struct bgd_err *err)
 {
     const struct backend *cuda = &backend_cuda;
     small_pictures(BATCH, pair->images, pair->pictures);
-    return cuda->open(BGD_PRECISION_F16, &pair->device, err) ||
+    return cuda->open(BGD_PRECISION_F16, &pair->device, err) || cuda->autotune(pair->device, err) ||
                    cuda->prepare(pair->device, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
                    cuda->prepare(pair->device, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
                    cuda->prepare(pair->device, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)

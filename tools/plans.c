@@ -10,7 +10,8 @@
  *     name type  n  c h w pitch  out_c out_pitch  kernel_h kernel_w  stride_h stride_w  top left bottom right
  *          dilation_h dilation_w  residual_pitch activation
  *
- * Prints a line for each. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
+ * Prints a line for each. With the folder in which runs on that device keep their plans (bgdet.h, autotune), these are shown: which
+ * are tuned, and how fast they are. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
  */
 #include "cuda_network.h"
 #include "err.h"
@@ -153,7 +154,7 @@ static bool show(struct cudnn *cudnn, const struct named_conv *named)
     struct cudnn_plan *plan;
     struct bgd_err err = {0};
     double start = seconds();
-    bool has_plan = cudnn_plan_make(cudnn, c, &plan, &err) == 0;
+    bool has_plan = cudnn_plan_make(cudnn, c, NULL, &plan, &err) == 0;
     printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type],
            c->n, c->c, c->h, c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w,
            activations[c->activation], c->residual_pitch ? "residual" : "");

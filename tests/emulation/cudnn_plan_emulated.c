@@ -1,5 +1,6 @@
 /* src/cudnn_plan.h without cuDNN: the convolution as a loop on the CPU. There is one plan, and it always can be made. */
 #include "cudnn_plan.h"
+#include "cudnn_tuner.h"
 
 #include "emulation.h"
 #include "err.h"
@@ -56,9 +57,30 @@ char *cudnn_describe(const struct cudnn *cudnn, struct bgd_err *err)
     return NULL;
 }
 
-int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_plan **plan, struct bgd_err *err)
+/* With one plan there is nothing to choose. */
+size_t cudnn_tuner_bytes(const struct cudnn_conv *conv)
 {
-    (void)cudnn;
+    (void)conv;
+    return 0;
+}
+
+int cudnn_tuner_open(struct cudnn *cudnn, size_t bytes, struct cudnn_tuner **tuner, struct bgd_err *err)
+{
+    (void)cudnn, (void)bytes;
+    *tuner = NULL;
+    cudaError_t error = emulation_call();
+    return error ? err_set(err, BGD_DEVICE, "no tuner: %s", cudaGetErrorString(error)) : 0;
+}
+
+void cudnn_tuner_close(struct cudnn_tuner *tuner)
+{
+    (void)tuner;
+}
+
+int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_tuner *tuner, struct cudnn_plan **plan,
+                    struct bgd_err *err)
+{
+    (void)cudnn, (void)tuner;
     *plan = NULL;
     cudaError_t error = emulation_call();
     if (error)

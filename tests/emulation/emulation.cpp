@@ -11,6 +11,7 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -304,6 +305,13 @@ struct capture {
 
 thread_local std::shared_ptr<capture> own_capture; /* the last that this thread began */
 
+double host_milliseconds()
+{
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::atomic<double (*)(void)> event_clock{host_milliseconds};
+
 } // namespace
 
 struct CUstream_st {
@@ -312,6 +320,9 @@ struct CUstream_st {
 
 struct CUevent_st {
     std::shared_ptr<struct capture> capture; /* in which it was recorded last */
+    bool timed;
+    bool recorded = false;
+    double milliseconds = 0;
 };
 
 struct CUgraph_st {
@@ -433,11 +444,16 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int)
+void emulation_clock(double (*milliseconds)(void))
+{
+    event_clock = milliseconds ? milliseconds : host_milliseconds;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
     if (cudaError_t error = emulation_call())
         return error;
-    *event = new CUevent_st;
+    *event = new CUevent_st{nullptr, !(flags & cudaEventDisableTiming)};
     return cudaSuccess;
 }
 
@@ -452,6 +468,20 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     if (cudaError_t error = emulation_call())
         return error;
     event->capture = capture_of(stream);
+    event->recorded = true;
+    event->milliseconds = event_clock.load()();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end)
+{
+    if (cudaError_t error = emulation_call())
+        return error;
+    if (start->capture || end->capture)
+        return result(cudaErrorCapturedEvent);
+    if (!start->timed || !end->timed || !start->recorded || !end->recorded)
+        return result(cudaErrorInvalidResourceHandle);
+    *milliseconds = static_cast<float>(end->milliseconds - start->milliseconds);
     return cudaSuccess;
 }
 
@@ -716,6 +746,7 @@ const struct {
      "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",

@@ -32,6 +32,9 @@ unsigned long emulation_calls(void);
 /* Of device memory, allocated now. */
 size_t emulation_device_bytes(void);
 
+/* The clock of events: milliseconds since any time; NULL, at first: the host's. */
+void emulation_clock(double (*milliseconds)(void));
+
 /* Counts as a call of the runtime, with the error that it must return. */
 cudaError_t emulation_call(void);
 
