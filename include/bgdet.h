@@ -196,6 +196,8 @@ enum bgd_precision {
     BGD_PRECISION_F32,
     BGD_PRECISION_F16, /* CUDA only; so is bf16 */
     BGD_PRECISION_BF16,
+    /* f16, but large convolutions multiply FP8 (E4M3). CUDA from compute capability 8.9 on; src/cuda_narrow.h has the details */
+    BGD_PRECISION_F8,
 };
 
 struct bgd_engine_options {

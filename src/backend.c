@@ -50,7 +50,7 @@ int backend_only_f32(const char *name, enum bgd_precision precision, struct bgd_
 {
     if (precision == BGD_PRECISION_AUTO || precision == BGD_PRECISION_F32)
         return 0;
-    return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32, not in f16 or bf16", name);
+    return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32 alone", name);
 }
 
 int backend_no_autotune(struct device *device, struct bgd_err *err)

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define CAPABILITY_LEAST 8 /* Ampere: what kernels are compiled for (CMakeLists.txt) */
+#define F8_LEAST 89        /* Ada: 8.9, the first with products of E4M3 */
 #define LANES 3u           /* one copies in, one computes, one copies out and turns scores into results */
 
 /* Page-locked memory that somebody else fills. */
@@ -101,17 +102,22 @@ static int cuda_open(enum bgd_precision precision, struct device **out, struct b
     static const enum kernel_type types[] = {[BGD_PRECISION_AUTO] = KERNEL_F16,
                                              [BGD_PRECISION_F32] = KERNEL_F32,
                                              [BGD_PRECISION_F16] = KERNEL_F16,
-                                             [BGD_PRECISION_BF16] = KERNEL_BF16};
-    int count, major;
+                                             [BGD_PRECISION_BF16] = KERNEL_BF16,
+                                             [BGD_PRECISION_F8] = KERNEL_F8};
+    int count, major, minor;
     *out = NULL;
     cudaError_t found = cudaGetDeviceCount(&count);
     if (found)
         return no_device(found, err);
-    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err))
+    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "looking at the device", err) ||
+        cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "looking at the device", err))
         return err->code;
     if (major < CAPABILITY_LEAST)
         return err_set(err, BGD_DEVICE, "the CUDA device has compute capability %d.x, expected %d.0 or later", major,
                        CAPABILITY_LEAST);
+    if (precision == BGD_PRECISION_F8 && 10 * major + minor < F8_LEAST)
+        return err_set(err, BGD_ARGUMENT, "the CUDA device has compute capability %d.%d, f8 needs %d.%d or later", major, minor,
+                       F8_LEAST / 10, F8_LEAST % 10);
     /* A thread that waits shall sleep, not spin. */
     if (cuda_check(cudaSetDevice(0), "taking the device", err) ||
         cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "setting up the device", err))

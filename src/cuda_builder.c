@@ -1,6 +1,7 @@
 #include "cuda_builder.h"
 
 #include "bytes.h"
+#include "e4m3.h"
 #include "err.h"
 #include "half.h"
 
@@ -126,7 +127,9 @@ int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float
     memset(to, 0, bytes);
     if (type == KERNEL_F32)
         memcpy(to, values, n * sizeof *values);
-    for (size_t i = 0; type != KERNEL_F32 && i < n; i++) {
+    for (size_t i = 0; type == KERNEL_F8 && i < n; i++)
+        to[i] = e4m3_from_float(values[i]);
+    for (size_t i = 0; (type == KERNEL_F16 || type == KERNEL_BF16) && i < n; i++) {
         uint16_t element = type == KERNEL_F16 ? half_from_float(values[i]) : bfloat_from_float(values[i]);
         memcpy(to + i * sizeof element, &element, sizeof element);
     }

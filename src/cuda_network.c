@@ -74,8 +74,9 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         code = err_set(err, BGD_MEMORY, "out of memory");
     } else if (!(code = uses_build(model, &b.uses, err))) {
         b.net->model = model;
-        b.net->type = type;
-        b.net->batch = batch ? batch : choose_batch(model, type);
+        b.net->type = type == KERNEL_F8 ? KERNEL_F16 : type;
+        b.net->narrow = type == KERNEL_F8;
+        b.net->batch = batch ? batch : choose_batch(model, b.net->type);
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
             b.operands[i].block = NONE;

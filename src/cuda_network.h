@@ -38,7 +38,8 @@ enum cuda_kind {
     CUDA_ATTENTION,
     CUDA_QUANTILE_MASK,
     CUDA_HIGH_PASS,
-    CUDA_COPY, /* to the channels of y from `at` on */
+    CUDA_NARROW, /* to E4M3: the input of a convolution of KERNEL_F8 */
+    CUDA_COPY,   /* to the channels of y from `at` on */
     CUDA_OUTPUT,
 };
 
@@ -63,9 +64,10 @@ struct cuda_step {
 /* What execs side by side share: everything but the arena. */
 struct cuda_network {
     const struct bgd_model *model;
-    enum kernel_type type;
-    uint32_t batch; /* pictures in a pass: all steps are for so many */
-    uint32_t users; /* execs */
+    enum kernel_type type; /* of values */
+    bool narrow;           /* large convolutions are KERNEL_F8 (cuda_narrow.h) */
+    uint32_t batch;        /* pictures in a pass: all steps are for so many */
+    uint32_t users;        /* execs */
     struct cuda_step *steps;
     uint32_t n_steps, steps_room;
     struct span *blocks;
@@ -77,7 +79,8 @@ struct cuda_network {
     bool loaded;
 };
 
-/* The list for `batch` pictures; 0: as many as suit the model. `model` is borrowed. BGD_MEMORY. */
+/* The list for `batch` pictures; 0: as many as suit the model. `type` KERNEL_F8 is f16 but for large convolutions. `model` is
+ * borrowed. BGD_MEMORY. */
 int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, struct cuda_network **net,
                         struct bgd_err *err);
 

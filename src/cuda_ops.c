@@ -1,6 +1,7 @@
 /* Each op of a graph as one step, with the ops behind it that its kernel does in passing. */
 #include "cuda_ops.h"
 
+#include "cuda_narrow.h"
 #include "err.h"
 #include "high_pass.h"
 
@@ -208,9 +209,9 @@ static void describe_conv(const struct cuda_builder *b, struct cuda_step *step, 
                           struct kernel_value in, struct kernel_value out)
 {
     memset(&step->conv, 0, sizeof step->conv);
-    step->conv.type = b->net->type;
+    step->conv.type = in.type;
     step->conv.n = b->net->batch;
-    step->conv.c = kernel_lanes(in.c);
+    step->conv.c = in.type == KERNEL_F8 ? in.pitch : kernel_lanes(in.c);
     step->conv.h = in.h;
     step->conv.w = in.w;
     step->conv.pitch = in.pitch;
@@ -236,8 +237,9 @@ static int build_conv(struct cuda_builder *b, uint32_t index)
     uint32_t out = model_shape(b->model, model_op_value(b->model, index)).c;
     step.x[0] = b->operands[op->inputs[0]];
     uint32_t sum = take_residual(b, model_op_value(b->model, index), &step.x[1]), value = take_activation(b, sum, &step.f);
-    if (add_ordered(b, op->tensors[0], b->net->type, channels_last(in, out, op->window.kernel_h, op->window.kernel_w),
-                    &step.constants[0]) ||
+    const struct order order = channels_last(in, out, op->window.kernel_h, op->window.kernel_w);
+    if ((cuda_is_narrow(b, index) ? cuda_narrow(b, index, &step)
+                                  : add_ordered(b, op->tensors[0], b->net->type, order, &step.constants[0])) ||
         add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define WORKSPACE_ALIGN 256u
-#define STEPS_MAX 4u      /* of an epilogue: residual, bias, ELU, scale */
+#define STEPS_MAX 5u      /* of an epilogue: scale, residual, bias, ELU, scale */
 #define CANDIDATES_MAX 8u /* that are timed: to build one takes 1 to 2 s, where the engine is compiled for it */
 #define TIE 1.02
 
@@ -32,14 +32,24 @@ struct cudnn_plan {
 /* ---------------------------------------------------------------- a convolution as a graph of operations */
 
 /* Tensors by their unique ids; what goes from step to step of the epilogue is INNER and on. */
-enum tensor { X = 1, W, BIAS, RESIDUAL, Y, SCALE, INNER };
+enum tensor { X = 1, W, BIAS, RESIDUAL, Y, SELU_FACTOR, SCALE, INNER };
 enum storage { STORED, VIRTUAL, BY_VALUE };
 
 static cudnnDataType_t data_type(enum kernel_type type)
 {
     static const cudnnDataType_t types[] = {
-        [KERNEL_F32] = CUDNN_DATA_FLOAT, [KERNEL_F16] = CUDNN_DATA_HALF, [KERNEL_BF16] = CUDNN_DATA_BFLOAT16};
+        [KERNEL_F32] = CUDNN_DATA_FLOAT,
+        [KERNEL_F16] = CUDNN_DATA_HALF,
+        [KERNEL_BF16] = CUDNN_DATA_BFLOAT16,
+        [KERNEL_F8] = CUDNN_DATA_FP8_E4M3,
+    };
     return types[type];
+}
+
+/* Of bias, residual and y. */
+static cudnnDataType_t outer_type(enum kernel_type type)
+{
+    return data_type(type == KERNEL_F8 ? KERNEL_F16 : type);
 }
 
 /* (n, c, h, w), channels innermost, pixels `pitch` elements apart. */
@@ -138,17 +148,19 @@ static uint32_t add_steps(struct cudnn_builder *b, const struct cudnn_conv *conv
         [KERNEL_SILU] = CUDNN_POINTWISE_SWISH_FWD,
         [KERNEL_SELU] = CUDNN_POINTWISE_ELU_FWD,
     };
-    const int64_t bias[4] = {1, y_dims[1], 1, 1}, scale[4] = {1, 1, 1, 1};
+    const int64_t channels[4] = {1, y_dims[1], 1, 1}, one[4] = {1, 1, 1, 1};
     uint32_t n = 0;
-    /* The residual comes first, and the bias has the values' type: else Hopper's own engines are not offered (cuDNN 9.19). */
+    if (conv->type == KERNEL_F8)
+        steps[n++] = (struct step){CUDNN_POINTWISE_MUL, add_tensor(b, SCALE, CUDNN_DATA_FLOAT, STORED, channels, y_dims[1])};
+    /* The residual comes before the bias, which has the values' type: else Hopper's own engines are not offered (cuDNN 9.19). */
     if (conv->residual_pitch)
         steps[n++] = (struct step){CUDNN_POINTWISE_ADD,
-                                   add_tensor(b, RESIDUAL, data_type(conv->type), STORED, y_dims, conv->residual_pitch)};
-    steps[n++] = (struct step){CUDNN_POINTWISE_ADD, add_tensor(b, BIAS, data_type(conv->type), STORED, bias, y_dims[1])};
+                                   add_tensor(b, RESIDUAL, outer_type(conv->type), STORED, y_dims, conv->residual_pitch)};
+    steps[n++] = (struct step){CUDNN_POINTWISE_ADD, add_tensor(b, BIAS, outer_type(conv->type), STORED, channels, y_dims[1])};
     if (conv->activation != KERNEL_NONE)
         steps[n++] = (struct step){modes[conv->activation], NULL};
     if (conv->activation == KERNEL_SELU)
-        steps[n++] = (struct step){CUDNN_POINTWISE_MUL, add_tensor(b, SCALE, CUDNN_DATA_FLOAT, BY_VALUE, scale, 1)};
+        steps[n++] = (struct step){CUDNN_POINTWISE_MUL, add_tensor(b, SELU_FACTOR, CUDNN_DATA_FLOAT, BY_VALUE, one, 1)};
     return n;
 }
 
@@ -162,7 +174,7 @@ static cudnnBackendDescriptor_t add_graph(struct cudnn_builder *b, const struct 
     operations[0] = add_convolution(b, conv, x);
     for (uint32_t i = 0; i < n; i++) {
         cudnnBackendDescriptor_t y = i + 1 < n ? add_tensor(b, INNER + 1 + i, CUDNN_DATA_FLOAT, VIRTUAL, y_dims, y_dims[1])
-                                               : add_tensor(b, Y, data_type(conv->type), STORED, y_dims, conv->out_pitch);
+                                               : add_tensor(b, Y, outer_type(conv->type), STORED, y_dims, conv->out_pitch);
         operations[1 + i] = add_pointwise(b, steps[i].mode, x, steps[i].operand, y);
         x = y;
     }
@@ -417,18 +429,22 @@ const char *cudnn_plan_name(const struct cudnn_plan *plan)
 }
 
 int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
-                   const void *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
+                   const void *bias, const float *scale, const void *residual, void *y, void *workspace, struct bgd_err *err)
 {
-    static const float scale = SELU_SCALE; /* by value: read from the host */
+    static const float selu_factor = SELU_SCALE; /* by value: read from the host */
     int64_t ids[INNER] = {X, W, BIAS, Y}, n = 4;
     const void *pointers[INNER] = {x, w, bias, y};
     if (plan->conv.residual_pitch) {
         ids[n] = RESIDUAL;
         pointers[n++] = residual;
     }
-    if (plan->conv.activation == KERNEL_SELU) {
+    if (plan->conv.type == KERNEL_F8) {
         ids[n] = SCALE;
-        pointers[n++] = &scale;
+        pointers[n++] = scale;
+    }
+    if (plan->conv.activation == KERNEL_SELU) {
+        ids[n] = SELU_FACTOR;
+        pointers[n++] = &selu_factor;
     }
     const struct cudnn_attribute attributes[] = {
         {CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids},

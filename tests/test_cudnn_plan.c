@@ -373,7 +373,7 @@ static int whole_life(const char *cache, bool tune, char name[1024], struct bgd_
     cudnn_tuner_close(tuner);
     fake_cudnn.runs = 0;
     if (!code)
-        code = cudnn_plan_run(cudnn, plan, NULL, value, value, value, value, value, NULL, err);
+        code = cudnn_plan_run(cudnn, plan, NULL, value, value, value, value, value, value, NULL, err);
     snprintf(name, 1024, "%s", plan ? cudnn_plan_name(plan) : "");
     cudnn_plan_free(plan);
     cudnn_close(cudnn);

@@ -1,7 +1,7 @@
 /*
  * bgdet-plans - has cuDNN a plan for every convolution, on a device that need not be there?
  *
- *     bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json FILE...
+ *     bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32|f8] DEVICE.json FILE...
  *     bgdet-plans --describe
  *
  * DEVICE.json describes the device (tests/gpu); --describe prints that of the card which is here. A FILE.bgd is a model, whose
@@ -27,7 +27,7 @@
 #define TEXT_BYTES_MAX (1u << 20)
 #define COUNT(names) ((uint32_t)(sizeof(names) / sizeof *(names)))
 
-static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16"};
+static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16", [KERNEL_F8] = "f8"};
 static const char *const activations[] = {[KERNEL_NONE] = "none",
                                           [KERNEL_RELU] = "relu",
                                           [KERNEL_SIGMOID] = "sigmoid",
@@ -200,7 +200,7 @@ static int describe(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json MODEL.bgd|TABLE...\n"
+    fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32|f8] DEVICE.json MODEL.bgd|TABLE...\n"
                     "       bgdet-plans --describe\n");
     return 2;
 }

@@ -240,6 +240,7 @@ size_t from_environment(const char *name, size_t otherwise)
 }
 
 std::atomic<int> devices{static_cast<int>(from_environment("BGDET_EMULATED_DEVICES", 1))};
+std::atomic<int> capability{90};
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
 std::atomic<unsigned long> calls{0}, failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
@@ -254,6 +255,11 @@ cudaError_t result(cudaError_t error)
 }
 
 } // namespace
+
+void emulation_capability(int number)
+{
+    capability = number;
+}
 
 void emulation_devices(int n)
 {
@@ -668,7 +674,7 @@ cudaError_t call_of_device(int device)
     return device >= 0 && device < devices ? cudaSuccess : result(cudaErrorInvalidDevice);
 }
 
-const int compute_major = 9, compute_minor = 0, multiprocessors = 1;
+const int multiprocessors = 1;
 
 } // namespace
 
@@ -712,7 +718,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (cudaError_t error = call_of_device(device))
         return error;
-    *properties = {"emulated", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor,
+    *properties = {"emulated", memory_limit ? memory_limit.load() : size_t(16) << 30, capability / 10, capability % 10,
                    multiprocessors};
     return cudaSuccess;
 }
@@ -723,8 +729,8 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
         return error;
     switch (attribute) {
     case cudaDevAttrMultiProcessorCount: *value = multiprocessors; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor: *value = compute_major; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: *value = compute_minor; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor: *value = capability / 10; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: *value = capability % 10; return cudaSuccess;
     }
     return result(cudaErrorInvalidValue);
 }

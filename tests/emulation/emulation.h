@@ -16,6 +16,9 @@ extern "C" {
 /* What cudaGetDeviceCount finds; 1 at first. */
 void emulation_devices(int n);
 
+/* The device's compute capability, 10 * major + minor; 90 at first. */
+void emulation_capability(int capability);
+
 /* The call-th call of the runtime from now on returns cudaErrorUnknown; 0: none does. What it would have made is not made,
  * but what it would have freed is freed. */
 void emulation_fail_at(unsigned long call);
