@@ -196,6 +196,8 @@ enum bgd_precision {
     BGD_PRECISION_F32,
     BGD_PRECISION_F16, /* CUDA only; so is bf16 */
     BGD_PRECISION_BF16,
+    /* f16, but large convolutions multiply FP8 (E4M3). CUDA from compute capability 8.9 on; src/cuda_narrow.h has the details */
+    BGD_PRECISION_F8,
 };
 
 /* A set of GPUs has bit i for the one that CUDA numbers i: of up to 64. */
@@ -210,7 +212,16 @@ struct bgd_engine_options {
     uint32_t gpu_lanes; /* where the calls wait (bgd_engine_waits), those on each GPU, instead; 0: as `lanes` */
     bool uncalibrated;  /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
     bool evidence;      /* results say where: bgd_result.regions. It changes nothing else in them */
+    bool autotune;      /* CUDA only: see below */
 };
+
+/*
+ * On CUDA, convolutions are computed by plans of cuDNN, which are kept on disk ($XDG_CACHE_HOME or ~/.cache, bgdet/), by device and
+ * version of cuDNN. With `autotune` the plans that cuDNN proposes for each are timed on the device, and the fastest is kept for this
+ * run and all later ones, with and without `autotune`; it is not timed again. This takes minutes: most plans are compiled first.
+ * Another plan may give other last bits, and what identifies a run (run.json) does not name plans: so tune before a run begins;
+ * parts of one that are done before and after it may differ there.
+ */
 
 /*
  * Makes `pipeline` ready. Its classifier must have a label "defective". The pipeline is borrowed and must outlive the engine.

@@ -24,11 +24,19 @@ extern "C" {
 #endif
 
 #define KERNEL_LANES 8u
+#define KERNEL_F8_LANES 16u             /* of KERNEL_F8: as many bytes */
 #define KERNEL_ATTENTION_ROWS_MAX 4096u /* c * h of an attention, the format's own limit */
 #define KERNEL_EXCITE_MAX 8192u         /* padded channels, wide and squeezed together */
 
-enum kernel_type { KERNEL_F32, KERNEL_F16, KERNEL_BF16 };
+/* F8 is E4M3, what kernel_narrow writes and only cuDNN's convolutions read (src/cudnn_plan.h). */
+enum kernel_type { KERNEL_F32, KERNEL_F16, KERNEL_BF16, KERNEL_F8 };
 enum kernel_activation { KERNEL_NONE, KERNEL_RELU, KERNEL_SIGMOID, KERNEL_SILU, KERNEL_SELU };
+
+/* Of an element. */
+static inline size_t kernel_type_bytes(enum kernel_type type)
+{
+    return type == KERNEL_F32 ? 4 : type == KERNEL_F8 ? 1 : 2;
+}
 
 /* Where a value lies on the device, and how. */
 struct kernel_value {
@@ -65,6 +73,12 @@ cudaError_t kernel_unpack(cudaStream_t stream, uint32_t n, struct kernel_value x
 /* Channels at .. at + x.c - 1 of y = x, of the same type, h and w; `at` may be any: the concat that cannot be a slice. If they
  * are y's last, the lanes behind them become 0. */
 cudaError_t kernel_copy(cudaStream_t stream, uint32_t n, struct kernel_value x, uint32_t at, struct kernel_value y);
+
+/* ---------------------------------------------------------------- narrow.cu */
+
+/* y = x, in E4M3: to the nearest, ties to even, and 448 for all that is larger, infinity too; NAN stays NAN. x is KERNEL_F16, y
+ * KERNEL_F8 of the same c, h and w and a pitch of c padded to KERNEL_F8_LANES; lanes behind x's padding become 0. */
+cudaError_t kernel_narrow(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_value y);
 
 /* ---------------------------------------------------------------- pointwise.cu */
 

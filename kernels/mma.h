@@ -89,7 +89,8 @@ template <class F> inline cudaError_t for_half_type(kernel_type type, F f)
     switch (type) {
     case KERNEL_F16: return f(__half());
     case KERNEL_BF16: return f(__nv_bfloat16());
-    case KERNEL_F32: break;
+    case KERNEL_F32:
+    case KERNEL_F8: break;
     }
     return cudaErrorInvalidValue;
 }

@@ -52,7 +52,13 @@ int backend_check_cpu(const char *name, uint64_t gpus, enum bgd_precision precis
         return err_set(err, BGD_ARGUMENT, "the device \"%s\" is a CPU: it has no GPUs to choose from", name);
     if (precision == BGD_PRECISION_AUTO || precision == BGD_PRECISION_F32)
         return 0;
-    return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32, not in f16 or bf16", name);
+    return err_set(err, BGD_ARGUMENT, "the device \"%s\" computes in f32 alone", name);
+}
+
+int backend_no_autotune(struct device *device, struct bgd_err *err)
+{
+    (void)device;
+    return err_set(err, BGD_ARGUMENT, "autotune: a CPU has no plans to choose among, only CUDA has");
 }
 
 uint64_t backend_no_gpus(const struct device *device)

@@ -65,6 +65,9 @@ struct backend {
     /* The set that was opened; 0 of a CPU. */
     uint64_t (*gpus)(const struct device *device);
 
+    /* From here on prepare times what it can choose among (bgd_engine_options.autotune). BGD_ARGUMENT where that is nothing. */
+    int (*autotune)(struct device *device, struct bgd_err *err);
+
     /* Memory from which feed takes pixels the fastest, on every GPU, valid until close; NULL where the heap is as good, or
      * there is none. Not while an exec is fed. */
     void *(*memory)(struct device *device, size_t bytes);
@@ -121,10 +124,11 @@ void backend_names(char names[BACKEND_NAMES]);
 int backend_open(const char *name, uint64_t gpus, enum bgd_precision precision, const struct backend **backend,
                  struct device **device, struct bgd_err *passed_over, struct bgd_err *err);
 
-/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32 and no GPUs are named, and no memory of
- * their own. */
+/* What the backends of a CPU have in common: BGD_ARGUMENT unless the precision is f32 and no GPUs are named, nothing to time, and no
+ * memory of their own. */
 int backend_check_cpu(const char *name, uint64_t gpus, enum bgd_precision precision, struct bgd_err *err);
 uint64_t backend_no_gpus(const struct device *device);
+int backend_no_autotune(struct device *device, struct bgd_err *err);
 void *backend_no_memory(struct device *device, size_t bytes);
 
 #endif

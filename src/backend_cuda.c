@@ -26,6 +26,7 @@
 #include <string.h>
 
 #define CAPABILITY_LEAST 8 /* Ampere: what kernels are compiled for (CMakeLists.txt) */
+#define F8_LEAST 89        /* Ada: 8.9, the first with products of E4M3 */
 #define LANES 3u           /* one copies in, one computes, one copies out and turns scores into results */
 #define GPUS_MAX 64        /* bits of a set */
 
@@ -45,6 +46,7 @@ struct device {
     enum kernel_type type;
     uint64_t gpus;
     struct gpu numbered[GPUS_MAX];
+    bool autotune;
     struct memory *memory;
 };
 
@@ -125,16 +127,20 @@ static int no_device(cudaError_t error, struct bgd_err *err)
     return cuda_check(error, "looking for a device", err);
 }
 
-static int open_gpu(struct gpu *gpu, struct bgd_err *err)
+static int open_gpu(struct gpu *gpu, enum bgd_precision precision, struct bgd_err *err)
 {
-    int major;
+    int major, minor;
     char path[4096];
     if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu->number), "looking at the device",
-                   err))
+                   err) ||
+        cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu->number), "looking at the device", err))
         return err->code;
     if (major < CAPABILITY_LEAST)
         return err_set(err, BGD_DEVICE, "the CUDA device has compute capability %d.x, expected %d.0 or later", major,
                        CAPABILITY_LEAST);
+    if (precision == BGD_PRECISION_F8 && 10 * major + minor < F8_LEAST)
+        return err_set(err, BGD_ARGUMENT, "the CUDA device has compute capability %d.%d, f8 needs %d.%d or later", major, minor,
+                       F8_LEAST / 10, F8_LEAST % 10);
     /* A thread that waits shall sleep, not spin. */
     return take(gpu, err) || cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "setting up the device", err) ||
                    cudnn_open(NULL, cache_folder(path, sizeof path), &gpu->cudnn, err)
@@ -155,7 +161,7 @@ static int check_kind(int first, int number, struct bgd_err *err)
     return 0;
 }
 
-static int open_gpus(struct device *device, struct bgd_err *err)
+static int open_gpus(struct device *device, enum bgd_precision precision, struct bgd_err *err)
 {
     int first = __builtin_ctzll(device->gpus);
     for (int i = first; i < GPUS_MAX; i++) {
@@ -163,7 +169,7 @@ static int open_gpus(struct device *device, struct bgd_err *err)
         gpu->number = i;
         if (!(device->gpus >> i & 1))
             continue;
-        if ((i > first && check_kind(first, i, err)) || open_gpu(gpu, err))
+        if ((i > first && check_kind(first, i, err)) || open_gpu(gpu, precision, err))
             return failed_on(gpu, err);
     }
     return 0;
@@ -174,7 +180,8 @@ static int cuda_open(uint64_t gpus, enum bgd_precision precision, struct device 
     static const enum kernel_type types[] = {[BGD_PRECISION_AUTO] = KERNEL_F16,
                                              [BGD_PRECISION_F32] = KERNEL_F32,
                                              [BGD_PRECISION_F16] = KERNEL_F16,
-                                             [BGD_PRECISION_BF16] = KERNEL_BF16};
+                                             [BGD_PRECISION_BF16] = KERNEL_BF16,
+                                             [BGD_PRECISION_F8] = KERNEL_F8};
     int count;
     *out = NULL;
     cudaError_t found = cudaGetDeviceCount(&count);
@@ -190,7 +197,7 @@ static int cuda_open(uint64_t gpus, enum bgd_precision precision, struct device 
         return err_set(err, BGD_MEMORY, "out of memory");
     device->type = types[precision];
     device->gpus = wanted;
-    if (open_gpus(device, err)) {
+    if (open_gpus(device, precision, err)) {
         cuda_close(device);
         return err->code;
     }
@@ -200,7 +207,7 @@ static int cuda_open(uint64_t gpus, enum bgd_precision precision, struct device 
 
 static void cuda_describe(const struct device *device, char text[BACKEND_TEXT])
 {
-    static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16"};
+    static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16", [KERNEL_F8] = "f8"};
     int n = __builtin_popcountll(device->gpus), first = __builtin_ctzll(device->gpus);
     char times[16] = "";
     struct cudaDeviceProp properties;
@@ -215,6 +222,13 @@ static void cuda_describe(const struct device *device, char text[BACKEND_TEXT])
 static uint64_t cuda_gpus(const struct device *device)
 {
     return device->gpus;
+}
+
+static int cuda_autotune(struct device *device, struct bgd_err *err)
+{
+    (void)err;
+    device->autotune = true;
+    return 0;
 }
 
 static void *cuda_memory(struct device *device, size_t bytes)
@@ -344,7 +358,8 @@ static int cuda_prepare(const struct device *device, const struct gpu *gpu, cons
     else if (cuda_network_create(model, device->type, batch, !getenv("BGDET_CUDA_UNFUSED"), &exec->network, err))
         goto fail;
     exec->network->users++;
-    if ((!sibling && cuda_network_load(exec->network, gpu->cudnn, err)) || cuda_check(allocate(exec), "making a lane", err) ||
+    if ((!sibling && cuda_network_load(exec->network, gpu->cudnn, device->autotune, err)) ||
+        cuda_check(allocate(exec), "making a lane", err) ||
         (model->meta.kind != META_NETWORK && cuda_feed_open(model->meta.input.height, &exec->feed, err)) || capture(exec, err))
         goto fail;
     *out = exec;
@@ -536,6 +551,7 @@ const struct backend backend_cuda = {
     .close = cuda_close,
     .describe = cuda_describe,
     .gpus = cuda_gpus,
+    .autotune = cuda_autotune,
     .memory = cuda_memory,
     .prepare = prepare_on_gpu,
     .release = release_on_gpu,

@@ -358,6 +358,7 @@ const struct backend backend_onednn = {
     .close = onednn_close,
     .describe = onednn_describe,
     .gpus = backend_no_gpus,
+    .autotune = backend_no_autotune,
     .memory = backend_no_memory,
     .prepare = onednn_prepare,
     .release = onednn_release,

@@ -549,6 +549,7 @@ const struct backend backend_ref = {
     .close = ref_close,
     .describe = ref_describe,
     .gpus = backend_no_gpus,
+    .autotune = backend_no_autotune,
     .memory = backend_no_memory,
     .prepare = ref_prepare,
     .release = ref_release,

@@ -1,16 +1,12 @@
 #include "cuda_builder.h"
 
 #include "bytes.h"
+#include "e4m3.h"
 #include "err.h"
 #include "half.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-size_t cuda_type_bytes(enum kernel_type type)
-{
-    return type == KERNEL_F32 ? 4 : 2;
-}
 
 /* The array, moved if it must grow for one more element of `size` bytes; NULL, and nothing changed, when memory ran out. */
 static void *with_room(void *array, uint32_t n, uint32_t *room, size_t size)
@@ -48,7 +44,7 @@ struct cuda_operand cuda_place(struct cuda_builder *b, uint32_t value, enum kern
     operand->value = (struct kernel_value){NULL, s.c, s.h, s.w, kernel_lanes(s.c), type};
     if (home->concat == NONE) {
         uint64_t bytes =
-            (uint64_t)s.h * s.w * operand->value.pitch * cuda_type_bytes(type); /* below 2^52: sides have 17 bits */
+            (uint64_t)s.h * s.w * operand->value.pitch * kernel_type_bytes(type); /* below 2^52: sides have 17 bits */
         operand->block = cuda_add_block(b->net, checked_mul(bytes, b->net->batch, &bytes) ? bytes : UINT64_MAX, b->err);
         return *operand;
     }
@@ -114,7 +110,7 @@ static uint16_t bfloat_from_float(float value)
 int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float *values, size_t n, size_t *offset)
 {
     struct cuda_network *net = b->net;
-    size_t bytes = (n * cuda_type_bytes(type) + CUDA_ALIGN - 1) / CUDA_ALIGN * CUDA_ALIGN;
+    size_t bytes = (n * kernel_type_bytes(type) + CUDA_ALIGN - 1) / CUDA_ALIGN * CUDA_ALIGN;
     if (net->constants_room - net->constant_bytes < bytes) {
         size_t wanted = 2 * net->constants_room + bytes;
         uint8_t *grown = realloc(net->constants, wanted);
@@ -131,7 +127,9 @@ int cuda_add_constant(struct cuda_builder *b, enum kernel_type type, const float
     memset(to, 0, bytes);
     if (type == KERNEL_F32)
         memcpy(to, values, n * sizeof *values);
-    for (size_t i = 0; type != KERNEL_F32 && i < n; i++) {
+    for (size_t i = 0; type == KERNEL_F8 && i < n; i++)
+        to[i] = e4m3_from_float(values[i]);
+    for (size_t i = 0; (type == KERNEL_F16 || type == KERNEL_BF16) && i < n; i++) {
         uint16_t element = type == KERNEL_F16 ? half_from_float(values[i]) : bfloat_from_float(values[i]);
         memcpy(to + i * sizeof element, &element, sizeof element);
     }

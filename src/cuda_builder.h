@@ -29,9 +29,6 @@ struct cuda_builder {
     struct bgd_err *err;
 };
 
-/* Of an element. */
-size_t cuda_type_bytes(enum kernel_type type);
-
 /* A block of memory; NONE and an error on failure. */
 uint32_t cuda_add_block(struct cuda_network *net, uint64_t bytes, struct bgd_err *err);
 

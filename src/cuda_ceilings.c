@@ -28,7 +28,7 @@ static int run_row(void *user, uint32_t times, double *seconds, struct bgd_err *
     for (uint32_t i = 0; i < times && !error; i++) {
         if (!work->plan)
             error = cudaMemcpyAsync(work->y, work->x, MEASURE_COPY_BYTES, cudaMemcpyDeviceToDevice, work->stream);
-        else if (cudnn_plan_run(work->cudnn, work->plan, work->stream, work->x, work->w, work->bias, NULL, work->y,
+        else if (cudnn_plan_run(work->cudnn, work->plan, work->stream, work->x, work->w, work->bias, NULL, NULL, work->y,
                                 work->workspace, err))
             return err->code;
     }
@@ -82,7 +82,7 @@ static int measure_copies(struct work *work, double *bytes_per_second, struct bg
 /* The seconds of a product of matrices of that side: a 1x1 convolution of as many pixels as there are channels. */
 static int measure_product(struct work *work, enum kernel_type type, uint32_t side, double *seconds, struct bgd_err *err)
 {
-    const size_t element = cuda_type_bytes(type), matrix = (size_t)side * side * element;
+    const size_t element = kernel_type_bytes(type), matrix = (size_t)side * side * element;
     const struct cudnn_conv conv = {.type = type,
                                     .n = side / 64,
                                     .c = side,
@@ -95,7 +95,7 @@ static int measure_product(struct work *work, enum kernel_type type, uint32_t si
                                     .out_pitch = side,
                                     .window = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1}};
     work->x = NULL;
-    int code = cudnn_plan_make(work->cudnn, &conv, &work->plan, err);
+    int code = cudnn_plan_make(work->cudnn, &conv, NULL, &work->plan, err);
     if (code)
         return code;
     cudaError_t error =
@@ -130,7 +130,9 @@ static int measure_products(struct work *work, enum kernel_type type, double *ma
 int cuda_ceilings_measure(enum kernel_type type, struct cudnn *cudnn, struct backend_ceilings *ceilings, struct bgd_err *err)
 {
     struct work work = {.cudnn = cudnn};
-    *ceilings = (struct backend_ceilings){.element_bytes = (uint32_t)cuda_type_bytes(type)};
+    if (type == KERNEL_F8) /* its values are f16; only some convolutions multiply the narrower type */
+        type = KERNEL_F16;
+    *ceilings = (struct backend_ceilings){.element_bytes = (uint32_t)kernel_type_bytes(type)};
     cudaError_t error = cudaStreamCreateWithFlags(&work.stream, cudaStreamNonBlocking);
     if (!error)
         error = cudaEventCreateWithFlags(&work.first, cudaEventDefault);

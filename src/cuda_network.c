@@ -2,6 +2,7 @@
 
 #include "cuda_error.h"
 #include "cuda_ops.h"
+#include "cudnn_tuner.h"
 #include "err.h"
 
 #include <assert.h>
@@ -21,7 +22,7 @@ static uint32_t choose_batch(const struct bgd_model *model, enum kernel_type typ
     uint64_t largest = 1;
     for (uint32_t i = 0; i < model->header->n_values; i++) {
         struct shape s = model_shape(model, i);
-        uint64_t bytes = (uint64_t)s.h * s.w * kernel_lanes(s.c) * cuda_type_bytes(type);
+        uint64_t bytes = (uint64_t)s.h * s.w * kernel_lanes(s.c) * kernel_type_bytes(type);
         largest = bytes > largest ? bytes : largest;
     }
     uint32_t batch = BATCH_MOST;
@@ -94,8 +95,9 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         code = err_set(err, BGD_MEMORY, "out of memory");
     } else if (!(code = uses_build(model, &b.uses, err))) {
         b.net->model = model;
-        b.net->type = type;
-        b.net->batch = batch ? batch : choose_batch(model, type);
+        b.net->type = type == KERNEL_F8 ? KERNEL_F16 : type;
+        b.net->narrow = type == KERNEL_F8;
+        b.net->batch = batch ? batch : choose_batch(model, b.net->type);
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
             b.operands[i].block = b.sums[i].block = NONE;
@@ -120,22 +122,41 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
 /* ---------------------------------------------------------------- on the device */
 
 /* A workspace is a block that lives for its step. */
-static int make_plans(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err)
+static int make_plan(struct cuda_network *net, uint32_t index, struct cudnn *cudnn, struct cudnn_tuner *tuner,
+                     struct bgd_err *err)
 {
-    for (uint32_t i = 0; i < net->n_steps; i++) {
-        struct cuda_step *step = &net->steps[i];
-        if (step->kind != CUDA_CONV)
-            continue;
-        if (cudnn_plan_make(cudnn, &step->conv, &step->plan, err))
-            return err_prefix(err, "op %s: ", step->name);
-        if (cudnn_plan_workspace(step->plan) == 0)
-            continue;
-        step->scratch = cuda_add_block(net, cudnn_plan_workspace(step->plan), err);
-        if (step->scratch == NONE)
-            return err->code;
-        net->blocks[step->scratch].first = net->blocks[step->scratch].last = i;
-    }
+    struct cuda_step *step = &net->steps[index];
+    if (step->kind != CUDA_CONV)
+        return 0;
+    if (cudnn_plan_make(cudnn, &step->conv, tuner, &step->plan, err))
+        return err_prefix(err, "op %s: ", step->name);
+    if (cudnn_plan_workspace(step->plan) == 0)
+        return 0;
+    step->scratch = cuda_add_block(net, cudnn_plan_workspace(step->plan), err);
+    if (step->scratch == NONE)
+        return err->code;
+    net->blocks[step->scratch].first = net->blocks[step->scratch].last = index;
     return 0;
+}
+
+static int open_tuner(const struct cuda_network *net, struct cudnn *cudnn, struct cudnn_tuner **tuner, struct bgd_err *err)
+{
+    size_t largest = 0;
+    for (uint32_t i = 0; i < net->n_steps; i++) {
+        size_t bytes = net->steps[i].kind == CUDA_CONV ? cudnn_tuner_bytes(&net->steps[i].conv) : 0;
+        largest = bytes > largest ? bytes : largest;
+    }
+    return cudnn_tuner_open(cudnn, largest, tuner, err);
+}
+
+static int make_plans(struct cuda_network *net, struct cudnn *cudnn, bool autotune, struct bgd_err *err)
+{
+    struct cudnn_tuner *tuner = NULL;
+    int code = autotune ? open_tuner(net, cudnn, &tuner, err) : 0;
+    for (uint32_t i = 0; i < net->n_steps && !code; i++)
+        code = make_plan(net, i, cudnn, tuner, err);
+    cudnn_tuner_close(tuner);
+    return code;
 }
 
 static int place_blocks(struct cuda_network *net, struct bgd_err *err)
@@ -164,10 +185,10 @@ static int upload_constants(struct cuda_network *net, struct bgd_err *err)
     return cuda_check(error, "copying the weights", err);
 }
 
-int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err)
+int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, bool autotune, struct bgd_err *err)
 {
     assert(!net->loaded);
-    return make_plans(net, cudnn, err) || place_blocks(net, err) || upload_constants(net, err) ? err->code : 0;
+    return make_plans(net, cudnn, autotune, err) || place_blocks(net, err) || upload_constants(net, err) ? err->code : 0;
 }
 
 void cuda_network_destroy(struct cuda_network *net)

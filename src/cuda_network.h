@@ -40,7 +40,8 @@ enum cuda_kind {
     CUDA_ATTENTION,
     CUDA_QUANTILE_MASK,
     CUDA_HIGH_PASS,
-    CUDA_COPY, /* to the channels of y from `at` on */
+    CUDA_NARROW, /* to E4M3: the input of a convolution of KERNEL_F8 */
+    CUDA_COPY,   /* to the channels of y from `at` on */
     CUDA_OUTPUT,
 };
 
@@ -68,9 +69,10 @@ struct cuda_step {
 /* What execs side by side share: everything but the arena. */
 struct cuda_network {
     const struct bgd_model *model;
-    enum kernel_type type;
-    uint32_t batch; /* pictures in a pass: all steps are for so many */
-    uint32_t users; /* execs */
+    enum kernel_type type; /* of values */
+    bool narrow;           /* large convolutions are KERNEL_F8 (cuda_narrow.h) */
+    uint32_t batch;        /* pictures in a pass: all steps are for so many */
+    uint32_t users;        /* execs */
     struct cuda_step *steps;
     uint32_t n_steps, steps_room;
     uint32_t *leaders; /* per op: the one for which the steps were built that compute it */
@@ -83,13 +85,14 @@ struct cuda_network {
     bool loaded;
 };
 
-/* The list for `batch` pictures; 0: as many as suit the model. With `fuse_blocks`, and in f16 and bf16, cuda_blocks.h's steps are
- * in it; without, what they do is more steps, and cuDNN's. `model` is borrowed. BGD_MEMORY. */
+/* The list for `batch` pictures; 0: as many as suit the model. `type` KERNEL_F8 is f16 but for large convolutions. With
+ * `fuse_blocks`, and unless in f32, cuda_blocks.h's steps are in it; without, what they do is more steps, and cuDNN's. `model` is
+ * borrowed. BGD_MEMORY. */
 int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, bool fuse_blocks,
                         struct cuda_network **net, struct bgd_err *err);
 
-/* Makes the plans, places the blocks, and copies the constants to the device. */
-int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, struct bgd_err *err);
+/* Makes the plans, chosen by timing if `autotune` (cudnn_plan_make), places the blocks, and copies the constants to the device. */
+int cuda_network_load(struct cuda_network *net, struct cudnn *cudnn, bool autotune, struct bgd_err *err);
 
 void cuda_network_destroy(struct cuda_network *net);
 

@@ -2,6 +2,7 @@
 #include "cuda_ops.h"
 
 #include "cuda_blocks.h"
+#include "cuda_narrow.h"
 #include "cuda_weights.h"
 #include "err.h"
 #include "high_pass.h"
@@ -141,7 +142,7 @@ int cuda_take_mean(struct cuda_builder *b, uint32_t value, uint32_t tiles, struc
     if (first == NONE || find_excite(b, first, &between) == NONE)
         return 0;
     struct shape s = model_shape(b->model, value);
-    uint64_t bytes = (uint64_t)b->net->batch * tiles * kernel_lanes(s.c) * cuda_type_bytes(KERNEL_F32);
+    uint64_t bytes = (uint64_t)b->net->batch * tiles * kernel_lanes(s.c) * kernel_type_bytes(KERNEL_F32);
     step->sums = cuda_add_block(b->net, bytes, b->err);
     step->tiles = tiles;
     if (step->sums == NONE)
@@ -183,9 +184,9 @@ static void describe_conv(const struct cuda_builder *b, struct cuda_step *step, 
                           struct kernel_value in, struct kernel_value out)
 {
     memset(&step->conv, 0, sizeof step->conv);
-    step->conv.type = b->net->type;
+    step->conv.type = in.type;
     step->conv.n = b->net->batch;
-    step->conv.c = kernel_lanes(in.c);
+    step->conv.c = in.type == KERNEL_F8 ? in.pitch : kernel_lanes(in.c);
     step->conv.h = in.h;
     step->conv.w = in.w;
     step->conv.pitch = in.pitch;
@@ -215,8 +216,9 @@ static int build_conv(struct cuda_builder *b, uint32_t index)
     step.x[0] = b->operands[op->inputs[0]];
     uint32_t sum = cuda_take_residual(b, model_op_value(b->model, index), &step.x[1]),
              value = cuda_take_activation(b, sum, &step.f);
-    if (cuda_add_ordered(b, op->tensors[0], b->net->type, cuda_channels_last(in, out, op->window.kernel_h, op->window.kernel_w),
-                         &step.constants[0]) ||
+    const struct cuda_order order = cuda_channels_last(in, out, op->window.kernel_h, op->window.kernel_w);
+    if ((cuda_is_narrow(b, index) ? cuda_narrow(b, index, &step)
+                                  : cuda_add_ordered(b, op->tensors[0], b->net->type, order, &step.constants[0])) ||
         cuda_add_padded(b, op->tensors[1], b->net->type, out, kernel_lanes(out), &step.constants[1]))
         return b->err->code;
     const struct cuda_operand y = cuda_place(b, value, b->net->type);
@@ -232,7 +234,7 @@ static int copy_out(struct cuda_builder *b, uint32_t index, struct cuda_operand 
     struct cuda_step step = cuda_new_step(b, CUDA_COPY, index);
     struct kernel_value value = from.value;
     value.pitch = kernel_lanes(value.c);
-    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * cuda_type_bytes(value.type);
+    uint64_t bytes = (uint64_t)b->net->batch * value.h * value.w * value.pitch * kernel_type_bytes(value.type);
     step.x[0] = from;
     step.y = (struct cuda_operand){cuda_add_block(b->net, bytes, b->err), 0, value};
     *out = step.y;

@@ -8,7 +8,7 @@ struct kernel_value cuda_resolve(const struct cuda_network *net, const struct cu
 {
     struct kernel_value value = operand->value;
     if (operand->block != NONE)
-        value.data = arena + net->blocks[operand->block].offset + operand->channel * cuda_type_bytes(value.type);
+        value.data = arena + net->blocks[operand->block].offset + operand->channel * kernel_type_bytes(value.type);
     return value;
 }
 
@@ -66,6 +66,7 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     case CUDA_ATTENTION: return kernel_attention(stream, n, x[0], x[1], x[2], y);
     case CUDA_QUANTILE_MASK: return kernel_quantile_mask(stream, n, x[0], op->parameter, y);
     case CUDA_HIGH_PASS: return kernel_high_pass(stream, n, x[0], waves_of(net, step), scratch, y);
+    case CUDA_NARROW: return kernel_narrow(stream, n, x[0], y);
     case CUDA_COPY: return kernel_copy(stream, n, x[0], step->at, y);
     case CUDA_OUTPUT: return kernel_unpack(stream, n, x[0], outputs[step->at]);
     case CUDA_CONV: break;
@@ -83,7 +84,7 @@ int cuda_step_run(const struct cuda_network *net, const struct cuda_step *step, 
     void *scratch = block_of(net, step->scratch, arena);
     const struct kernel_sums sums = {block_of(net, step->sums, arena), step->tiles};
     if (step->kind == CUDA_CONV)
-        return cudnn_plan_run(cudnn, step->plan, stream, x[0].data, constant(net, step, 0), constant(net, step, 1), x[1].data,
-                              y.data, scratch, err);
+        return cudnn_plan_run(cudnn, step->plan, stream, x[0].data, constant(net, step, 0), constant(net, step, 1),
+                              constant(net, step, 2), x[1].data, y.data, scratch, err);
     return cuda_check(launch(net, step, x, y, sums, scratch, outputs, stream), step->name, err);
 }

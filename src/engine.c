@@ -212,8 +212,10 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     engine->batch = options->batch;
     engine->uncalibrated = options->uncalibrated;
     engine->evidence = options->evidence;
-    if (find_labels(engine, err) || backend_open(options->device, options->gpus, options->precision, &engine->backend,
-                                                 &engine->device, &engine->passed_over, err)) {
+    if (find_labels(engine, err) ||
+        backend_open(options->device, options->gpus, options->precision, &engine->backend, &engine->device,
+                     &engine->passed_over, err) ||
+        (options->autotune && engine->backend->autotune(engine->device, err))) {
         bgd_engine_close(engine);
         return err->code;
     }

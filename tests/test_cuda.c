@@ -3,7 +3,9 @@
  * is one launch, memory, failures, and pictures of every size. On the emulated device; each test is a process of its own.
  */
 #include "cuda_network.h"
+#include "e4m3.h"
 #include "emulation.h"
+#include "half.h"
 #include "pipelines.h"
 
 #include <limits.h>
@@ -89,6 +91,7 @@ static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_bl
                                         [CUDA_GLOBAL_MEAN] = "mean",
                                         [CUDA_EXCITE] = "excite",
                                         [CUDA_SOFTMAX] = "softmax",
+                                        [CUDA_NARROW] = "narrow",
                                         [CUDA_COPY] = "copy",
                                         [CUDA_OUTPUT] = "output",
                                         [CUDA_LRN] = "lrn",
@@ -120,13 +123,18 @@ static void check_net(const struct net *net, enum kernel_type type, bool fuse_bl
     free(steps);
 }
 
-/* In f16, with `value` for its output, and without a device. */
-static void check_steps(struct graph *g, uint32_t value, const char *expected)
+/* With `value` for its output, and without a device. */
+static void check_steps_in(enum kernel_type type, struct graph *g, uint32_t value, const char *expected)
 {
     graph_output(g, value);
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    check_net(&net, KERNEL_F16, true, expected);
+    check_net(&net, type, true, expected);
     net_close(&net);
+}
+
+static void check_steps(struct graph *g, uint32_t value, const char *expected)
+{
+    check_steps_in(KERNEL_F16, g, value, expected);
 }
 
 Test(cuda, an_activation_is_the_convolutions)
@@ -525,6 +533,107 @@ Test(cuda, lrn_leaves_no_infinity_in_padding)
     net_close(&net);
 }
 
+/* ---------------------------------------------------------------- f8 */
+
+Test(cuda, narrow_converts_every_half_and_pads)
+{
+    enum { C = 24, PITCH = 32, COUNT = (65536 + C - 1) / C };
+    static _Alignas(16) uint16_t halves[COUNT][C];
+    static _Alignas(16) uint8_t bytes[COUNT][PITCH];
+    for (uint32_t i = 0; i < COUNT * C; i++)
+        halves[i / C][i % C] = (uint16_t)i;
+    memset(bytes, 0xff, sizeof bytes);
+    const struct kernel_value x = {halves, C, COUNT, 1, C, KERNEL_F16}, y = {bytes, C, COUNT, 1, PITCH, KERNEL_F8};
+    cr_assert_eq(kernel_narrow(NULL, 1, x, y), cudaSuccess);
+    for (uint32_t i = 0; i < COUNT * PITCH; i++) {
+        uint32_t lane = i % PITCH;
+        uint8_t expected = lane < C ? e4m3_from_float(half_to_float(halves[i / PITCH][lane])) : 0;
+        cr_assert_eq(bytes[i / PITCH][lane], expected, "pixel %u, lane %u", i / PITCH, lane);
+    }
+}
+
+Test(cuda, f8_wants_a_device_that_has_it)
+{
+    struct device *device;
+    struct bgd_err err = {0};
+    emulation_capability(86);
+    cr_expect_eq(backend_cuda.open(BGD_PRECISION_F8, &device, &err), BGD_ARGUMENT);
+    cr_expect_null(device);
+    cr_expect(strstr(err.text, "compute capability 8.6, f8 needs 8.9"), "%s", err.text);
+    must(backend_cuda.open(BGD_PRECISION_F16, &device, &err), &err);
+    backend_cuda.close(device);
+    emulation_capability(89);
+    must(backend_cuda.open(BGD_PRECISION_F8, &device, &err), &err);
+    backend_cuda.close(device);
+}
+
+/* One convolution of (c, side, side) by `out` filters, its weights random unless given. */
+static void check_f8_steps(uint32_t c, uint32_t side, uint32_t out, struct bgd_window window, uint32_t groups, bool narrow)
+{
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){c, side, side});
+    x = unary(g, BGD_OP_RELU, "relu", net_conv(g, "a", x, out, window, groups, 1));
+    check_steps_in(KERNEL_F8, g, x,
+                   narrow       ? "narrow conv+relu output"
+                   : groups > 1 ? "grouped+relu output"
+                                : "conv+relu output");
+}
+
+Test(cuda, f8_is_for_large_convolutions)
+{
+    const struct bgd_window three = graph_window(3, 1, 1), one = graph_window(1, 1, 0), two = graph_window(3, 2, 1);
+    check_f8_steps(128, 16, 128, three, 1, true); /* 9 * 128 * 128 * 256: 1.1 * 2^25; 1152 for an element */
+    check_f8_steps(128, 15, 128, three, 1, false);
+    check_f8_steps(127, 17, 130, three, 1, false);
+    check_f8_steps(128, 32, 112, three, 1, false); /* 1008 for an element */
+    check_f8_steps(256, 32, 128, two, 1, false);   /* 288 */
+    check_f8_steps(1024, 16, 1024, one, 1, false);
+    check_f8_steps(256, 32, 256, three, 2, false);
+}
+
+/* As f16 differs from E4M3 by a rounding of the result: inputs and weights of E4M3 are multiplied as they are. A channel's weights
+ * are E4M3 times a power of two of its own, with 448 among them. */
+Test(cuda, f8_of_e4m3_values_is_exact)
+{
+    enum { C = 136, OUT = 120, SIDE = 17, N = 2, TAPS = 9 };
+    static float weight[OUT][C][TAPS], bias[OUT], input[N * C * SIDE * SIDE], expected[N * OUT * SIDE * SIDE],
+        y[sizeof expected / 4];
+    float *inputs[] = {input}, *ref[1];
+    for (uint32_t o = 0; o < OUT; o++) {
+        float scale = ldexpf(1, -14 - (int)(o % 5));
+        bias[o] = (float)(o % 7) / 8 - 0.25f;
+        for (uint32_t i = 0; i < C; i++)
+            for (uint32_t k = 0; k < TAPS; k++)
+                weight[o][i][k] = scale * e4m3_to_float((uint8_t)(random_bits(1, (o * C + i) * TAPS + k) % 0x7f |
+                                                                  (random_bits(2, (o * C + i) * TAPS + k) & 0x80)));
+        weight[o][o][4] = scale * E4M3_MOST;
+    }
+    for (size_t i = 0; i < sizeof input / 4; i++)
+        input[i] = e4m3_to_float((uint8_t)(random_bits(3, i) % 0x48 | (random_bits(4, i) & 0x80)));
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){C, SIDE, SIDE});
+    x = graph_conv(g, "a", x, OUT, graph_window(3, 1, 1), 1, weight[0][0], bias);
+    graph_output(g, unary(g, BGD_OP_SELU, "selu", x));
+    struct net net = net_finish(g, &net_plain_meta, BGD_F32);
+    char *steps = steps_of(&net, KERNEL_F8, true);
+    cr_assert_str_eq(steps, "narrow conv+selu output");
+    free(steps);
+    net_run(&backend_ref, net.model, N, N, inputs, ref);
+    struct device *device = open_device(BGD_PRECISION_F8);
+    struct exec *exec = prepare(device, &net, N, NULL);
+    struct bgd_err err = {0};
+    must(backend_cuda.load(exec, 0, N, input, &err) || backend_cuda.run(exec, N, &err) ||
+             backend_cuda.fetch(exec, 0, N, y, &err),
+         &err);
+    for (size_t i = 0; i < sizeof y / 4; i++)
+        cr_assert_leq(fabsf(y[i] - ref[0][i]), 0x1p-11f * fabsf(ref[0][i]) + 1e-6f, "%zu: %g, not %g", i, (double)y[i],
+                      (double)ref[0][i]);
+    backend_cuda.release(exec);
+    backend_cuda.close(device);
+    free(ref[0]);
+    net_close(&net);
+}
+
 /* ---------------------------------------------------------------- lanes of a segmenter and a classifier */
 
 enum { BATCH = 8 };
@@ -560,7 +669,7 @@ static int open_pair(struct pair *pair, struct bgd_err *err)
 {
     const struct backend *cuda = &backend_cuda;
     small_pictures(BATCH, pair->images, pair->pictures);
-    return cuda->open(0, BGD_PRECISION_F16, &pair->device, err) ||
+    return cuda->open(0, BGD_PRECISION_F16, &pair->device, err) || cuda->autotune(pair->device, err) ||
                    cuda->prepare(pair->device, 0, pair->segmenter_net.model, BATCH, NULL, &pair->segmenter, err) ||
                    cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, NULL, &pair->classifier, err) ||
                    cuda->prepare(pair->device, 0, pair->classifier_net.model, BATCH, pair->classifier, &pair->sibling, err)

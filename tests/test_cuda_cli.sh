@@ -35,7 +35,11 @@ check "the verdicts are not the CPU's" test "$(verdicts cuda.jsonl)" = "$(verdic
 check "the scores are not near the CPU's" near cuda.jsonl onednn.jsonl 0.01
 check "the scores are the CPU's, to the last digit" test "$(cat cuda.jsonl)" != "$(cat onednn.jsonl)"
 claim "bf16" 0 score -q --precision bf16; check "rows are as in f16" test "$(cat out)" != "$(cat cuda.jsonl)"
+claim "f8" 0 score -q --precision f8; check "rows differ from f16's, though no convolution is large" cmp -s out cuda.jsonl
+claim "a CPU has no f8" 64 score --precision f8 --device onednn; says err 'onednn.*f32'
 claim "f32 is the CPU's f32" 0 score -q --precision f32; check "rows are further than 0.0001 apart" near out onednn.jsonl 0.0001
+claim "plans that are timed" 0 score -q --autotune; check "rows differ, though there is one plan alone" cmp -s out cuda.jsonl
+claim "a CPU has no plans" 64 score --autotune --device onednn; says err 'autotune: a CPU has no plans'
 claim "a CPU has no f16" 64 score --precision f16 --device onednn; says err 'onednn.*f32'
 
 export BGDET_EMULATED_DEVICES=0

@@ -14,7 +14,7 @@
 static const char *precision_name(const struct session *session)
 {
     static const char *const names[] = {
-        [BGD_PRECISION_F32] = "f32", [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16"};
+        [BGD_PRECISION_F32] = "f32", [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16", [BGD_PRECISION_F8] = "f8"};
     enum bgd_precision precision = session->settings.engine.precision;
     if (precision == BGD_PRECISION_AUTO)
         return strcmp(bgd_engine_device(session->engine), "cuda") == 0 ? "f16" : "f32";

@@ -1,7 +1,7 @@
 /*
  * bgdet-plans - has cuDNN a plan for every convolution, on a device that need not be there?
  *
- *     bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json FILE...
+ *     bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32|f8] DEVICE.json FILE...
  *     bgdet-plans --describe
  *
  * DEVICE.json describes the device (tests/gpu); --describe prints that of the card which is here. A FILE.bgd is a model, whose
@@ -10,7 +10,8 @@
  *     name type  n  c h w pitch  out_c out_pitch  kernel_h kernel_w  stride_h stride_w  top left bottom right
  *          dilation_h dilation_w  residual_pitch activation
  *
- * Prints a line for each. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
+ * Prints a line for each. With the folder in which runs on that device keep their plans (bgdet.h, autotune), these are shown: which
+ * are tuned, and how fast they are. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
  */
 #include "cuda_network.h"
 #include "err.h"
@@ -26,7 +27,7 @@
 #define TEXT_BYTES_MAX (1u << 20)
 #define COUNT(names) ((uint32_t)(sizeof(names) / sizeof *(names)))
 
-static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16"};
+static const char *const types[] = {[KERNEL_F32] = "f32", [KERNEL_F16] = "f16", [KERNEL_BF16] = "bf16", [KERNEL_F8] = "f8"};
 static const char *const activations[] = {[KERNEL_NONE] = "none",
                                           [KERNEL_RELU] = "relu",
                                           [KERNEL_SIGMOID] = "sigmoid",
@@ -153,7 +154,7 @@ static bool show(struct cudnn *cudnn, const struct named_conv *named)
     struct cudnn_plan *plan;
     struct bgd_err err = {0};
     double start = seconds();
-    bool has_plan = cudnn_plan_make(cudnn, c, &plan, &err) == 0;
+    bool has_plan = cudnn_plan_make(cudnn, c, NULL, &plan, &err) == 0;
     printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type],
            c->n, c->c, c->h, c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w,
            activations[c->activation], c->residual_pitch ? "residual" : "");
@@ -199,7 +200,7 @@ static int describe(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32] DEVICE.json MODEL.bgd|TABLE...\n"
+    fprintf(stderr, "usage: bgdet-plans [--cache FOLDER] [--precision f16|bf16|f32|f8] DEVICE.json MODEL.bgd|TABLE...\n"
                     "       bgdet-plans --describe\n");
     return 2;
 }

@@ -32,6 +32,10 @@ const struct option_entry session_options[] = {
     {0, "gpus", "LIST", "the GPUs that share the work, by their numbers: 0,1; all: those that are there (default: 0)",
      OPTION_PARSED(set_gpus, "numbers below 64, each once, as in 0,1, or all"), OPTION_OFFERS("all")},
     SESSION_PRECISION(struct session_settings, engine.precision),
+    {0, "autotune", NULL,
+     "time cuDNN's plans once on this device and keep the fastest for all later runs (cuda only); scores may change in their "
+     "last digits, so not between the parts of one run",
+     OPTION_FLAG(struct session_settings, engine.autotune)},
     {0, "threads", "N", "threads that decode and score (default: one per processor)",
      OPTION_COUNT(struct session_settings, threads, 1, 1024)},
     {'q', "quiet", NULL, "no progress and no summary; show prints no table either",

@@ -20,9 +20,10 @@ extern const struct option_entry session_options[];
 /* One of them that infer has, too, for any struct with such a member. */
 #define SESSION_PRECISION(type, member)                                                                                        \
     {                                                                                                                          \
-        0, "precision", "P", "auto, f32, f16, bf16 (default auto: f16 on cuda, f32 on a CPU)",                                 \
+        0, "precision", "P",                                                                                                   \
+            "auto, f32, f16, bf16, f8: f16 but for large convolutions (default auto: f16 on cuda, f32 on a CPU)",              \
             OPTION_CHOICE(type, member, [BGD_PRECISION_AUTO] = "auto", [BGD_PRECISION_F32] = "f32",                            \
-                          [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16")                                          \
+                          [BGD_PRECISION_F16] = "f16", [BGD_PRECISION_BF16] = "bf16", [BGD_PRECISION_F8] = "f8")               \
     }
 
 struct session {

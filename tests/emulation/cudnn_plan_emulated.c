@@ -1,8 +1,10 @@
 /* src/cudnn_plan.h without cuDNN: the convolution as a loop on the CPU. There is one plan, and it always can be made. */
 #include "cudnn_plan.h"
+#include "cudnn_tuner.h"
 
 #include "emulation.h"
 #include "err.h"
+#include "e4m3.h"
 #include "half.h"
 
 #include <math.h>
@@ -25,6 +27,7 @@ struct cudnn_plan {
 struct run {
     struct cudnn_conv conv;
     const void *x, *w, *residual, *bias;
+    const float *scale;
     void *y, *workspace;
 };
 
@@ -59,8 +62,30 @@ char *cudnn_describe(const struct cudnn *cudnn, struct bgd_err *err)
     return NULL;
 }
 
-int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_plan **plan, struct bgd_err *err)
+/* With one plan there is nothing to choose. */
+size_t cudnn_tuner_bytes(const struct cudnn_conv *conv)
 {
+    (void)conv;
+    return 0;
+}
+
+int cudnn_tuner_open(struct cudnn *cudnn, size_t bytes, struct cudnn_tuner **tuner, struct bgd_err *err)
+{
+    (void)cudnn, (void)bytes;
+    *tuner = NULL;
+    cudaError_t error = emulation_call();
+    return error ? err_set(err, BGD_DEVICE, "no tuner: %s", cudaGetErrorString(error)) : 0;
+}
+
+void cudnn_tuner_close(struct cudnn_tuner *tuner)
+{
+    (void)tuner;
+}
+
+int cudnn_plan_make(struct cudnn *cudnn, const struct cudnn_conv *conv, struct cudnn_tuner *tuner, struct cudnn_plan **plan,
+                    struct bgd_err *err)
+{
+    (void)tuner;
     *plan = NULL;
     cudaError_t error = emulation_call();
     if (!error && cudnn->device != emulation_device())
@@ -106,6 +131,7 @@ static float read_value(enum kernel_type type, const void *values, size_t i)
     case KERNEL_F32: break;
     case KERNEL_F16: return half_to_float(((const uint16_t *)values)[i]);
     case KERNEL_BF16: return float_from_bits((uint32_t)((const uint16_t *)values)[i] << 16);
+    case KERNEL_F8: return e4m3_to_float(((const uint8_t *)values)[i]);
     }
     return ((const float *)values)[i];
 }
@@ -124,6 +150,7 @@ static void write_value(enum kernel_type type, void *values, size_t i, float val
     case KERNEL_F32: ((float *)values)[i] = value; break;
     case KERNEL_F16: ((uint16_t *)values)[i] = half_from_float(value); break;
     case KERNEL_BF16: ((uint16_t *)values)[i] = bf16_from_float(value); break;
+    case KERNEL_F8: ((uint8_t *)values)[i] = e4m3_from_float(value); break;
     }
 }
 
@@ -192,6 +219,7 @@ static void convolve(void *argument)
     memset(run->workspace, 0xff, WORKSPACE); /* all of it, so that a value which lies there shows */
 
     uint32_t out_c = conv->out_c;
+    enum kernel_type outer = conv->type == KERNEL_F8 ? KERNEL_F16 : conv->type;
     size_t filter_size = (size_t)conv->window.kernel_h * conv->window.kernel_w * conv->c;
     size_t plane = (size_t)conv->h * conv->w, out_plane = (size_t)conv->out_h * conv->out_w;
     float *x = read_pixels(conv->type, run->x, conv->n * plane, conv->pitch, conv->c);
@@ -200,10 +228,13 @@ static void convolve(void *argument)
         uint32_t i = (uint32_t)(pixel % out_plane / conv->out_w), j = (uint32_t)(pixel % conv->out_w);
         const float *picture = x + pixel / out_plane * plane * conv->pitch;
         for (uint32_t o = 0; o < out_c; o++) {
-            double sum = filtered(conv, picture, w + o * filter_size, i, j) + (double)read_value(conv->type, run->bias, o);
+            double sum = filtered(conv, picture, w + o * filter_size, i, j);
+            if (conv->type == KERNEL_F8)
+                sum *= (double)run->scale[o];
+            sum += (double)read_value(outer, run->bias, o);
             if (conv->residual_pitch)
-                sum += (double)read_value(conv->type, run->residual, pixel * conv->residual_pitch + o);
-            write_value(conv->type, run->y, pixel * conv->out_pitch + o, (float)activated(sum, conv->activation));
+                sum += (double)read_value(outer, run->residual, pixel * conv->residual_pitch + o);
+            write_value(outer, run->y, pixel * conv->out_pitch + o, (float)activated(sum, conv->activation));
         }
     }
     free(x);
@@ -211,14 +242,14 @@ static void convolve(void *argument)
 }
 
 int cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cudaStream_t stream, const void *x, const void *w,
-                   const void *bias, const void *residual, void *y, void *workspace, struct bgd_err *err)
+                   const void *bias, const float *scale, const void *residual, void *y, void *workspace, struct bgd_err *err)
 {
     cudaError_t error = emulation_call_in(stream);
     if (!error && cudnn->device != emulation_device())
         error = cudaErrorInvalidResourceHandle;
     if (error)
         return err_set(err, BGD_DEVICE, "a plan does not run: %s", cudaGetErrorString(error));
-    struct run run = {plan->conv, x, w, residual, bias, y, workspace};
+    struct run run = {plan->conv, x, w, residual, bias, scale, y, workspace};
     emulation_enqueue(stream, plan->conv.n, convolve, &run, sizeof run);
     return 0;
 }

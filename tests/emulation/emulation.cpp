@@ -418,7 +418,7 @@ std::atomic<bool> lost[devices_most];
 std::atomic<unsigned long> launches[devices_most];
 std::atomic<unsigned> flags[devices_most];
 thread_local int current; /* device */
-
+std::atomic<int> capability{90};
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
 std::atomic<unsigned long> failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
@@ -433,6 +433,11 @@ cudaError_t result(cudaError_t error)
 }
 
 } // namespace
+
+void emulation_capability(int number)
+{
+    capability = number;
+}
 
 void emulation_devices(int n)
 {
@@ -527,6 +532,13 @@ struct capture {
 
 thread_local std::shared_ptr<capture> own_capture; /* the last that this thread began */
 
+double host_milliseconds()
+{
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::atomic<double (*)(void)> event_clock{host_milliseconds};
+
 } // namespace
 
 struct CUstream_st {
@@ -538,9 +550,10 @@ struct CUstream_st {
 struct CUevent_st {
     int device;
     bool timed;
-    std::shared_ptr<struct capture> capture = nullptr;   /* in which it was recorded last */
-    std::chrono::steady_clock::time_point recorded = {}; /* when; the epoch: never */
-    int64_t at = 0;                                      /* with a clock: when it comes */
+    std::shared_ptr<struct capture> capture = nullptr; /* in which it was recorded last */
+    bool recorded = false;
+    double milliseconds = 0;
+    int64_t at = 0; /* with a clock: when it comes */
 };
 
 struct CUgraph_st {
@@ -689,6 +702,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     return cudaSuccess;
 }
 
+void emulation_event_clock(double (*milliseconds)(void))
+{
+    event_clock = milliseconds ? milliseconds : host_milliseconds;
+}
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
     if (cudaError_t error = emulation_call())
@@ -710,7 +728,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     if (event->device != current)
         return result(cudaErrorInvalidResourceHandle);
     event->capture = capture_of(stream);
-    event->recorded = std::chrono::steady_clock::now();
+    event->recorded = true;
+    event->milliseconds = event_clock.load()();
     event->at = stream ? stream->until : 0;
     return cudaSuccess;
 }
@@ -731,10 +750,9 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t first, cudaEve
         return error;
     if (first->capture || last->capture)
         return result(cudaErrorCapturedEvent);
-    const std::chrono::steady_clock::time_point never;
-    if (!first->timed || !last->timed || first->recorded == never || last->recorded == never)
+    if (!first->timed || !last->timed || !first->recorded || !last->recorded)
         return result(cudaErrorInvalidResourceHandle);
-    *milliseconds = std::chrono::duration<float, std::milli>(last->recorded - first->recorded).count();
+    *milliseconds = static_cast<float>(last->milliseconds - first->milliseconds);
     return cudaSuccess;
 }
 
@@ -1018,7 +1036,7 @@ cudaError_t call_of_device(int device)
     return device >= 0 && device < devices ? cudaSuccess : result(cudaErrorInvalidDevice);
 }
 
-const int compute_major = 9, compute_minor = 0, multiprocessors = 1;
+const int multiprocessors = 1;
 
 } // namespace
 
@@ -1068,7 +1086,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (cudaError_t error = call_of_device(device))
         return error;
-    *properties = {"", memory_limit ? memory_limit.load() : size_t(16) << 30, compute_major, compute_minor, multiprocessors};
+    *properties = {"", memory_limit ? memory_limit.load() : size_t(16) << 30, capability / 10, capability % 10, multiprocessors};
     snprintf(properties->name, sizeof properties->name, "%s", device == other_kind ? "emulated otherwise" : "emulated");
     return cudaSuccess;
 }
@@ -1079,8 +1097,8 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
         return error;
     switch (attribute) {
     case cudaDevAttrMultiProcessorCount: *value = multiprocessors; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor: *value = compute_major; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: *value = compute_minor; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor: *value = capability / 10; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: *value = capability % 10; return cudaSuccess;
     }
     return result(cudaErrorInvalidValue);
 }

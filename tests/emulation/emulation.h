@@ -32,6 +32,9 @@ unsigned long emulation_launches(int device);
 /* What cudaSetDeviceFlags has been told of it. */
 unsigned emulation_flags(int device);
 
+/* The device's compute capability, 10 * major + minor; 90 at first. */
+void emulation_capability(int capability);
+
 /* The call-th call of the runtime from now on returns cudaErrorUnknown; 0: none does. What it would have made is not made,
  * but what it would have freed is freed. */
 void emulation_fail_at(unsigned long call);
@@ -64,6 +67,9 @@ void emulation_clock(const struct device_rates *rates);
 
 /* With a clock: when the stream will have done all that it was asked to, in nanoseconds of CLOCK_MONOTONIC. */
 int64_t emulation_busy_until(cudaStream_t stream);
+
+/* The clock of events: milliseconds since any time; NULL, at first: the host's. */
+void emulation_event_clock(double (*milliseconds)(void));
 
 /* Counts as a call of the runtime, with the error that it must return. */
 cudaError_t emulation_call(void);

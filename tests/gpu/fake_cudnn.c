@@ -1,7 +1,6 @@
 #include "fake_cudnn.h"
 
 #include <cudnn_graph.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +11,22 @@ static const struct engine {
     int64_t index;
     cudnnBackendNumericalNote_t note;
     bool builds;
-} lists[][3] = {
+} lists[][10] = {
     {{41, CUDNN_NUMERICAL_NOTE_FFT, false},
      {13, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, true},
      {7, CUDNN_NUMERICAL_NOTE_TENSOR_CORE, true}},
-    {{5, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, true}, {0, CUDNN_NUMERICAL_NOTE_FFT, true}},
+    {{5, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, true},
+     {0, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {21, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {22, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {23, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {24, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {25, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {26, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {27, CUDNN_NUMERICAL_NOTE_FFT, true},
+     {28, CUDNN_NUMERICAL_NOTE_FFT, true}},
 };
-static const int64_t list_sizes[] = {3, 2};
+static const int64_t list_sizes[] = {3, 10};
 
 struct cudnnContext {
     cudaStream_t stream;
@@ -58,6 +66,7 @@ const char *cudnnGetErrorString(cudnnStatus_t status)
 {
     switch (status) {
     case CUDNN_STATUS_BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
+    case CUDNN_STATUS_EXECUTION_FAILED: return "CUDNN_STATUS_EXECUTION_FAILED";
     case CUDNN_STATUS_NOT_SUPPORTED: return "CUDNN_STATUS_NOT_SUPPORTED";
     default: return "CUDNN_STATUS_INTERNAL_ERROR";
     }
@@ -192,8 +201,12 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
 {
     if (fails())
         return CUDNN_STATUS_INTERNAL_ERROR;
-    if (!handle || !((struct descriptor *)plan)->final || !((struct descriptor *)pack)->final)
+    const struct descriptor *d = plan;
+    int engine = 0;
+    if (!handle || !d->final || !((struct descriptor *)pack)->final || sscanf(d->json, "{\"engine\":%d}", &engine) != 1)
         return fail(CUDNN_STATUS_BAD_PARAM, "not finalized");
     fake_cudnn.runs++;
+    if (fake_cudnn.run && !fake_cudnn.run(handle->stream, engine))
+        return fail(CUDNN_STATUS_EXECUTION_FAILED, "an engine that does not run");
     return CUDNN_STATUS_SUCCESS;
 }
