@@ -13,7 +13,7 @@ from PIL import Image
 import modelfile
 from forms import DTYPES, Missing, prepare
 from ours import Program, rate_of, ratio
-from stopwatch import OutOfTime, at_most, in_turn, spread
+from stopwatch import OutOfTime, Spread, at_most, in_turn, spread
 
 STAGES = (("eager", "graph"), ("compile",), ("max-autotune",))  # each is over before the next one may take what time is left
 PIXELS = 1 << 22  # of the smallest batch, about: 32 pictures of 320x320, 1024 of 60x80
@@ -68,7 +68,9 @@ class Peer:
         self.batches = batches(self.meta, job["smoke"])
         self.compared = min(self.batches[0], COMPARED[self.meta["kind"]])
         self.pictures = pictures(self.meta, job["names"], self.batches[0] if job["smoke"] else GIVEN)
-        self.ours, self.why_not = [], None
+        self.agreements: dict[str, str] = {}
+        self.ours: list[Spread] = []
+        self.why_not: str | None = None
 
     def left(self) -> float:
         return self.end - time.monotonic()
@@ -96,7 +98,7 @@ class Peer:
             x = self.input(batch)
             try:
                 run = prepare("graph" if self.device == "cuda" else "eager", self.network, x)
-                rates[batch] = len(x) / spread(in_turn({"": run}, self.device, SWEEP_SAMPLES)[""]).median
+                rates[batch] = batch / spread(in_turn({"": run}, self.device, SWEEP_SAMPLES)[""]).median
             except torch.cuda.OutOfMemoryError:
                 break
         return max(rates, key=rates.get), rates
@@ -119,25 +121,27 @@ class Peer:
             return self.emit({"form": form, "not timed": f"outputs differ: {text}"})
         return run
 
+    def report(self, seconds: dict[str, list[float]], batch: int, sweep: dict[int, float]) -> None:
+        for form, values in seconds.items():
+            rate = spread([batch / value for value in values])
+            self.emit({"form": form, "batch": batch, "peer": rate._asdict(), "bgdet": [r._asdict() for r in self.ours],
+                       "bgdet skipped": self.why_not, "ratio": ratio(self.ours, rate), "agreement": self.agreements[form],
+                       "sweep": sweep})
+
     @torch.inference_mode()
     def measure(self) -> None:
         torch.backends.cudnn.benchmark = True
         expected = self.program.outputs(self.job["model"], self.pictures, self.precision)[:self.compared]
         batch, sweep = self.best_batch()
         x = self.input(batch)
-        self.agreements: dict[str, str] = {}
         self.measure_ours()
         for forms in STAGES:
             runs = {form: run for form in forms if (run := self.prepared(form, x, expected))}
-            if not runs:
-                continue
-            seconds = in_turn(runs, self.device)
-            self.measure_ours()
-            for form, values in seconds.items():
-                rate = spread([len(x) / value for value in values])
-                self.emit({"form": form, "batch": len(x), "peer": rate._asdict(), "bgdet": [r._asdict() for r in self.ours],
-                           "bgdet skipped": self.why_not, "ratio": ratio(self.ours, rate), "agreement": self.agreements[form],
-                           "sweep": sweep})
+            if runs:
+                seconds = in_turn(runs, self.device)
+                self.report(seconds, batch, sweep)  # and again below, if there is time to measure bgdet behind it
+                self.measure_ours()
+                self.report(seconds, batch, sweep)
 
 
 def run(job: dict, program: Program) -> None:
