@@ -45,6 +45,8 @@ static int build_steps(struct cuda_builder *b)
         if (!b->done[i] && cuda_build_op(b, i))
             return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
     for (uint32_t i = 0; i < h->n_outputs; i++) {
+        if (b->operands[h->outputs[i]].block == NONE)
+            continue; /* a step has written it where it belongs */
         const struct cuda_step output = {.kind = CUDA_OUTPUT,
                                          .name = b->model->values[h->outputs[i]].name,
                                          .x = {b->operands[h->outputs[i]], {.block = NONE}, {.block = NONE}},
