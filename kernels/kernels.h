@@ -172,8 +172,19 @@ cudaError_t kernel_project(cudaStream_t stream, uint32_t n, struct kernel_value 
 
 /* ---------------------------------------------------------------- upsample.cu */
 
-/* Bilinear, to (c, h * scale, w * scale), positions as backend_ref's upsample_place computes them. */
-cudaError_t kernel_upsample(cudaStream_t stream, uint32_t n, struct kernel_value x, bool align_corners, struct kernel_value y);
+#define KERNEL_SUM_MAX 3u
+
+struct kernel_enlarged {
+    struct kernel_value value;
+    bool align_corners;
+};
+
+/* y = f(weight (x[0] + .. x[count - 1]) + bias): 1 to KERNEL_SUM_MAX values of y's channels, added one after another. Each is
+ * enlarged to y's h and w first: bilinear, positions as backend_ref's upsample_place computes them; one that has them is taken as
+ * it is. weight and bias (padded c) are f32; both NULL: 1 and 0. y is of the x's type; or it is one channel in f32 with a pitch
+ * of 1, the layout of files and callers. */
+cudaError_t kernel_upsample(cudaStream_t stream, uint32_t n, const struct kernel_enlarged *x, uint32_t count,
+                            const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y);
 
 /* ---------------------------------------------------------------- attention.cu */
 

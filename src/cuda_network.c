@@ -62,6 +62,8 @@ static int build_steps(struct cuda_builder *b)
             return b->err->code;
     for (uint32_t i = 0; i < h->n_outputs; i++) {
         uint32_t value = h->outputs[i];
+        if (b->operands[value].block == NONE)
+            continue; /* a step has written it where it belongs */
         const struct cuda_step output = {.kind = CUDA_OUTPUT,
                                          .name = b->model->values[value].name,
                                          .x = {b->operands[value], {.block = NONE}, {.block = NONE}},

@@ -320,6 +320,90 @@ static int build_high_pass(struct cuda_builder *b, uint32_t index)
     return step.scratch == NONE ? b->err->code : cuda_finish_step(b, &step, model_op_value(b->model, index), b->net->type);
 }
 
+/* Which output a value is, if it is nothing else, and of one channel; or NONE. */
+static uint32_t sole_output(const struct cuda_builder *b, uint32_t value)
+{
+    const struct bgd_format_header *h = b->model->header;
+    uint32_t output = 0;
+    while (output < h->n_outputs && h->outputs[output] != value)
+        output++;
+    return output < h->n_outputs && b->uses.readers[value] == 1 && model_shape(b->model, value).c == 1 ? output : NONE;
+}
+
+/* If an add alone reads `value`, and what it adds is computed already, or is the enlargement of that for this add alone: takes it
+ * along as the step's input `i`, and returns its value; else `value`. */
+static uint32_t take_summand(struct cuda_builder *b, uint32_t value, struct cuda_step *step, uint32_t i)
+{
+    const struct bgd_model *model = b->model;
+    uint32_t add = uses_sole_reader(&b->uses, value, BGD_OP_ADD);
+    if (add == NONE)
+        return value;
+    uint32_t other = model->ops[add].inputs[model->ops[add].inputs[0] == value];
+    struct shape x = model_shape(model, value), y = model_shape(model, other);
+    if (x.c != y.c || x.h != y.h || x.w != y.w)
+        return value;
+    if (b->computed[other]) {
+        step->x[i] = b->operands[other];
+    } else {
+        uint32_t enlarges = other - model->header->n_inputs; /* the op; inputs are computed */
+        const struct bgd_format_op *op = &model->ops[enlarges];
+        if (op->code != BGD_OP_UPSAMPLE || !b->computed[op->inputs[0]] || b->uses.readers[other] > 1)
+            return value;
+        step->x[i] = b->operands[op->inputs[0]];
+        step->align_corners[i] = op->align_corners;
+        b->done[enlarges] = true;
+    }
+    b->done[add] = true;
+    return model_op_value(model, add);
+}
+
+/* If a convolution that gives each channel a weight and a bias alone reads `value`: likewise. *code: of an error. */
+static uint32_t take_scale(struct cuda_builder *b, uint32_t value, struct cuda_step *step, int *code)
+{
+    uint32_t index = uses_sole_reader(&b->uses, value, BGD_OP_CONV), c = model_shape(b->model, value).c;
+    *code = 0;
+    if (index == NONE)
+        return value;
+    const struct bgd_format_op *op = &b->model->ops[index];
+    struct shape in = model_shape(b->model, value), out = model_shape(b->model, model_op_value(b->model, index));
+    if (op->groups != c || out.c != c || op->window.kernel_h != 1 || op->window.kernel_w != 1 || out.h != in.h ||
+        out.w != in.w || op->window.pad_top > 0 || op->window.pad_left > 0)
+        return value;
+    if (cuda_add_padded(b, op->tensors[0], KERNEL_F32, c, kernel_lanes(c), &step->constants[0]) ||
+        cuda_add_padded(b, op->tensors[1], KERNEL_F32, c, kernel_lanes(c), &step->constants[1]))
+        *code = b->err->code;
+    step->scaled = true;
+    b->done[index] = true;
+    return model_op_value(b->model, index);
+}
+
+/* With the sum, scale and activation behind it, and into an output that is one channel: maps at the size of a picture are not
+ * written to be read again. */
+static int build_upsample(struct cuda_builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    struct cuda_step step = cuda_new_step(b, CUDA_UPSAMPLE, index);
+    uint32_t value = model_op_value(b->model, index);
+    step.x[0] = b->operands[op->inputs[0]];
+    step.align_corners[0] = op->align_corners;
+    static_assert(KERNEL_SUM_MAX <= CUDA_INPUTS, "a step has room for a sum");
+    for (uint32_t i = 1, sum; i < KERNEL_SUM_MAX && (sum = take_summand(b, value, &step, i)) != value; i++)
+        value = sum;
+    int code;
+    value = take_scale(b, value, &step, &code);
+    if (code)
+        return code;
+    value = cuda_take_activation(b, value, &step.f);
+    step.at = sole_output(b, value);
+    if (step.at == NONE)
+        return cuda_finish_step(b, &step, value, b->net->type);
+    struct shape s = model_shape(b->model, value);
+    step.y.value = (struct kernel_value){NULL, s.c, s.h, s.w, 1, KERNEL_F32};
+    b->operands[value] = step.y;
+    b->computed[value] = true;
+    return cuda_add_step(b, &step);
+}
+
 /* Heads are computed last, and their numbers are what people see: those that no op reads, and no convolution takes along, are
  * f32 whatever the network is. */
 static enum kernel_type head_type(const struct cuda_builder *b, uint32_t value)
@@ -365,7 +449,7 @@ int cuda_build_op(struct cuda_builder *b, uint32_t index)
     case BGD_OP_ADAPTIVE_MEAN: return build_plain(b, CUDA_ADAPTIVE_MEAN, index);
     case BGD_OP_LRN: return build_plain(b, CUDA_LRN, index);
     case BGD_OP_CONCAT: return build_concat(b, index);
-    case BGD_OP_UPSAMPLE: return build_plain(b, CUDA_UPSAMPLE, index);
+    case BGD_OP_UPSAMPLE: return build_upsample(b, index);
     case BGD_OP_ATTENTION: return build_plain(b, CUDA_ATTENTION, index);
     case BGD_OP_QUANTILE_MASK: return build_plain(b, CUDA_QUANTILE_MASK, index);
     case BGD_OP_DENOISE: return build_plain(b, CUDA_DENOISE, index);

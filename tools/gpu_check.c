@@ -695,6 +695,29 @@ static uint32_t dilated_upsample(struct graph *g, uint32_t x)
     return graph_op(g, BGD_OP_MUL, "weighed", y, graph_op(g, BGD_OP_SIGMOID, "weight", conv1x1(g, "mask", y, 1), 0));
 }
 
+static uint32_t sum_of_maps(struct graph *g, uint32_t x, uint32_t channels, bool align_corners)
+{
+    uint32_t a = conv3x3(g, "a", x, channels), b = conv3x3(g, "b", x, channels), c = conv3x3(g, "c", x, channels);
+    c = graph_max_pool(g, "small", c, graph_window(2, 2, 0));
+    a = graph_upsample(g, "a8", a, 8, align_corners);
+    a = graph_op(g, BGD_OP_ADD, "a+b", graph_upsample(g, "b8", b, 8, !align_corners), a);
+    return graph_op(g, BGD_OP_ADD, "a+b+c", a, graph_upsample(g, "c16", c, 16, align_corners));
+}
+
+/* TRACER's end: the mask is the mean of three maps, enlarged. */
+static uint32_t mask_of_maps(struct graph *g, uint32_t x)
+{
+    uint32_t mean = conv1x1(g, "mean", sum_of_maps(g, x, 1, false), 1);
+    return graph_op(g, BGD_OP_SIGMOID, "scores", mean, 0);
+}
+
+static uint32_t maps_and_more(struct graph *g, uint32_t x)
+{
+    uint32_t sum = sum_of_maps(g, x, 19, true);
+    sum = add_conv(g, "scale", sum, 19, graph_window(1, 1, 0), 19);
+    return conv3x3(g, "last", graph_op(g, BGD_OP_SELU, "selu", sum, 0), 8);
+}
+
 static uint32_t picture_dense(struct graph *g, uint32_t x)
 {
     return add_dense(g, "dense", conv_relu(g, x), 10);
@@ -737,6 +760,8 @@ static const struct chain {
     {"concat of slices", {16, 9, 7}, concat_slices},
     {"concat of odd channels", {16, 9, 7}, concat_odd},
     {"dilated + upsample", {32, 12, 16}, dilated_upsample},
+    {"mask of maps", {16, 6, 8}, mask_of_maps},
+    {"maps and more", {16, 2, 4}, maps_and_more},
     {"dense of a picture", {17, 5, 4}, picture_dense},
     {"LRN + adaptive mean + dense", {16, 13, 9}, lrn_adaptive_dense},
     {"softmax head", {64, 5, 4}, softmax_head},
