@@ -1,14 +1,14 @@
 /*
  * An NVIDIA GPU: cuDNN's convolutions with fused epilogues, kernels of ours (kernels/) for the rest, f16 by default.
  *
- * prepare turns the graph into a list of steps over one arena (cuda_network.h), runs it once, and captures it in a CUDA graph for
- * whole batches: a short one is run like a full one, what is behind its pictures being of no interest. Nothing is allocated
- * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
- * only fetch waits for the device.
+ * prepare turns the graph into a list of steps over one arena (cuda_network.h), runs it once, and captures it in a CUDA graph
+ * for whole batches: a short one is run like a full one, what is behind its pictures being of no interest. Nothing is allocated
+ * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's
+ * pixels are copied in; only fetch waits for the device.
  *
- * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). With BGDET_CUDA_UNFUSED in the environment the blocks
- * of EfficientNets are not fused (cuda_blocks.h): for comparing the two. After an error that the device does not
- * recover from, every call fails; the process must be started anew.
+ * The first CUDA device is used (CUDA_VISIBLE_DEVICES says which that is). With BGDET_CUDA_UNFUSED in the environment the
+ * blocks of EfficientNets are not fused (cuda_blocks.h): for comparing the two. After an error that the device does not recover
+ * from, every call fails; the process must be started anew.
  */
 #include "backend.h"
 #include "bytes.h"
