@@ -1,15 +1,15 @@
 /*
- * The beginning of an EfficientNet's block: a 1x1 convolution that makes many channels of few, and a depthwise one of those, each
- * with its activation. What is between them, several times as large as what comes before and after, never leaves the chip.
+ * The beginning of an EfficientNet's block: a 1x1 convolution that makes many channels of few, and a depthwise one of those,
+ * each with its activation. What is between them, several times as large as what comes before and after, never leaves the chip.
  *
- * A block of threads takes a tile of y's pixels and 48 channels. First its warps compute the expanded values that the tile needs,
- * 16 pixels at a time, by products of matrices (pixels by inputs, inputs by channels), and leave them in shared memory, rounded as a
- * step of its own would round them. Where there is no picture they are 0: the depthwise convolution pads what has been expanded.
- * Then each thread goes along rows of it for a few channels.
+ * A block of threads takes a tile of y's pixels and 48 channels. First its warps compute the expanded values that the tile
+ * needs, 16 pixels at a time, by products of matrices (pixels by inputs, inputs by channels), and leave them in shared memory,
+ * rounded as a step of its own would round them. Where there is no picture they are 0: the depthwise convolution pads what has
+ * been expanded. Then each thread goes along rows of it for a few channels.
  *
- * Tiles overlap in what they expand; how much is chosen for the shape (tiling_of), and is 1.1 to 1.8 times the work of expanding
- * each pixel once. Arithmetic is the bound, no longer memory: the special-function unit's 16 a clock and multiprocessor for the
- * activations, and about as much time of the ordinary ones.
+ * Tiles overlap in what they expand; how much is chosen for the shape (tiling_of), and is 1.1 to 1.8 times the work of
+ * expanding each pixel once. Arithmetic is the bound, no longer memory: the special-function unit's 16 a clock and
+ * multiprocessor for the activations, and about as much time of the ordinary ones.
  */
 #include "mma.h"
 

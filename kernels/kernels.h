@@ -145,8 +145,8 @@ cudaError_t kernel_excite(cudaStream_t stream, uint32_t n, struct kernel_value x
 #define KERNEL_EXPAND_CHUNK 16u /* inputs */
 
 /*
- * y = g(depthwise convolution of f(1x1 convolution of x + b1) + b2), and y's sums. f16 or bf16 only. The window's kernel is 3x3 or
- * 5x5, its strides are both 1 or both 2, its dilations 1; what it pads is the expanded value, with 0. w1 (chunks of
+ * y = g(depthwise convolution of f(1x1 convolution of x + b1) + b2), and y's sums. f16 or bf16 only. The window's kernel is 3x3
+ * or 5x5, its strides are both 1 or both 2, its dilations 1; what it pads is the expanded value, with 0. w1 (chunks of
  * KERNEL_EXPAND_CHUNK inputs, padded y.c, KERNEL_EXPAND_CHUNK), of the values' type; b1 (padded y.c), w2 (kernel_h, kernel_w,
  * padded y.c) and b2 (padded y.c), f32; all 16-byte aligned and 0 in the padding, which fills w1's last chunk, too.
  */
@@ -165,7 +165,8 @@ uint32_t kernel_expand_tiles(const struct bgd_window *window, struct kernel_valu
 /*
  * y = f(1x1 convolution of x * gate + bias + residual); gate (c, 1, 1), residual of y's shape, or its data NULL: none. f16 or
  * bf16 only. weight (chunks of KERNEL_PROJECT_CHUNK inputs, padded y.c, KERNEL_PROJECT_CHUNK), of the values' type, and bias
- * (padded y.c), f32; both 16-byte aligned and 0 in the padding, which fills the last chunk, too. Padded y.c <= KERNEL_PROJECT_MAX.
+ * (padded y.c), f32; both 16-byte aligned and 0 in the padding, which fills the last chunk, too. Padded y.c <=
+ * KERNEL_PROJECT_MAX.
  */
 cudaError_t kernel_project(cudaStream_t stream, uint32_t n, struct kernel_value x, struct kernel_value gate, const void *weight,
                            const float *bias, struct kernel_value residual, enum kernel_activation f, struct kernel_value y);

@@ -1,6 +1,6 @@
 /*
- * Products of matrices by a warp, for device code (C++): sums (16, 8) += A (16, 16) times B (16, 8), A and B of f16 or bf16, sums
- * in f32. The instruction is mma.sync.aligned.m16n8k16 (PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point
+ * Products of matrices by a warp, for device code (C++): sums (16, 8) += A (16, 16) times B (16, 8), A and B of f16 or bf16,
+ * sums in f32. The instruction is mma.sync.aligned.m16n8k16 (PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point
  * type"), of sm_80 and later.
  *
  * Of the lanes of a warp, lane 4 g + t (g = 0 .. 7, t = 0 .. 3) holds
@@ -52,17 +52,19 @@ template <uint32_t STEPS, class T> __device__ inline mma_piece<STEPS> load_piece
 
 template <class T> __device__ void mma(float sums[4], const uint32_t a[4], const uint32_t b[2]);
 
-#ifdef __CUDACC__
+#ifdef __CUDACC__ /* volatile: it must not move to where only some of the warp's threads want its result */
 template <> __device__ inline void mma<__half>(float sums[4], const uint32_t a[4], const uint32_t b[2])
 {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 template <> __device__ inline void mma<__nv_bfloat16>(float sums[4], const uint32_t a[4], const uint32_t b[2])
 {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }

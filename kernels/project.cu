@@ -4,9 +4,9 @@
  * A product of matrices, pixels by inputs (A) times inputs by outputs (B). A warp takes 32 pixels and a slice of the outputs,
  * most often all of them. It loads each element of x once, 16 bytes at a time, straight into the fragments, and gates it there;
  * the weights, which all warps want, come from the L1 cache. No warp waits for another. Reading x is the bound: N / 2
- * multiply-accumulates a byte, of which an H200's tensor cores do some 50 in the time of a byte. (Of gating as a step of its own
- * this saves the writing of a value of x's size and the reading of it.) Slices of the same pixels are neighbouring blocks: all
- * but the first find x in the L2 cache.
+ * multiply-accumulates a byte, of which an H200's tensor cores do some 50 in the time of a byte. (Of gating as a step of its
+ * own this saves the writing of a value of x's size and the reading of it.) Slices of the same pixels are neighbouring blocks:
+ * all but the first find x in the L2 cache.
  *
  * A pixel's sums run over its own channels, in one order wherever in the batch it is: nothing else plays a part in its bits.
  */
@@ -34,8 +34,8 @@ template <class T> __device__ static mma_piece<STEPS> gated(const lanes<T> &x, c
     return load_piece<STEPS>(product.at);
 }
 
-/* sums += the products of the 32 pixels from `first` on, of `pixels` in all, with `tiles` tiles of outputs from first_output on.
- * Rows behind the last pixel repeat it. */
+/* sums += the products of the 32 pixels from `first` on, of `pixels` in all, with `tiles` tiles of outputs from first_output
+ * on. Rows behind the last pixel repeat it. */
 template <class T, uint32_t TILES>
 __device__ static void add_inputs(size_t first, size_t pixels, kernel_value x, kernel_value gate, const T *weight,
                                   uint32_t outputs, uint32_t first_output, uint32_t tiles, float sums[HALVES][TILES][4])
@@ -93,7 +93,7 @@ __device__ static void finish(const float *sums, size_t pixel, uint32_t lane, co
 
 /* A slice has `in_slice` tiles, the last one may have fewer. */
 template <class T, uint32_t TILES>
-static __global__ void __launch_bounds__(WARPS *WARP)
+static __global__ void __launch_bounds__(WARPS *WARP, 2)
     project(size_t pixels, uint32_t slices, uint32_t in_slice, kernel_value x, kernel_value gate, const T *weight,
             const float *bias, kernel_value residual, kernel_activation f, kernel_value y)
 {

@@ -1,10 +1,10 @@
 /*
  * An NVIDIA GPU: cuDNN's convolutions with fused epilogues, kernels of ours (kernels/) for the rest, f16 by default.
  *
- * prepare turns the graph into a list of steps over one arena (cuda_network.h), runs it once, and captures it in a CUDA graph for
- * whole batches: a short one is run like a full one, what is behind its pictures being of no interest. Nothing is allocated
- * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's pixels are copied in;
- * only fetch waits for the device.
+ * prepare turns the graph into a list of steps over one arena (cuda_network.h), runs it once, and captures it in a CUDA graph
+ * for whole batches: a short one is run like a full one, what is behind its pictures being of no interest. Nothing is allocated
+ * afterwards but for the first load. An exec has a stream of its own, so that while one lane's batch is computed the next one's
+ * pixels are copied in; only fetch waits for the device.
  *
  * A device is one GPU or several of one kind, each with a cuDNN and weights of its own; page-locked memory is for all of them.
  * CUDA numbers those that CUDA_VISIBLE_DEVICES leaves. With BGDET_CUDA_UNFUSED in the environment the blocks of EfficientNets are

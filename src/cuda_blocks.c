@@ -4,11 +4,11 @@
 #include "cuda_weights.h"
 
 /*
- * Expanding C channels of K anew for each tile saves writing them and reading them again, 4 C bytes a pixel, which an H200 does in
- * 4 C / 4.3e12 s = 0.93 C ps. It costs at most 0.8 of a second expansion, whose K C multiply-accumulates and C activations take about
- * (K / 180 + 0.2) C ps; and doing all of them at 180 tera-MAC/s where cuDNN does 300, K C / 450 ps. The two are equal at K = 115.
- * All three rates are guesses until they have been measured; half of that K is a prudent limit, and has the blocks that hold the bytes:
- * those whose C is 6 times 16 to 64.
+ * Keeping C channels, expanded from K, on the chip saves writing and reading them, 4 C bytes a pixel: 0.93 C ps at an H200's
+ * 4.3 TB/s. It costs what tiles expand twice, 0.1 to 0.7 of the pixels (kernels/expand.cu), where K C multiply-accumulates and
+ * C activations take about (K / 180 + 0.2) C ps; and that all of them are done at some 180 tera-MAC/s where cuDNN may do 300, K
+ * C / 450 ps. With 0.7 the two are equal at K = 130. These rates are predictions; half of that K is a prudent limit, and takes
+ * in the blocks that hold the bytes, those with large planes.
  */
 #define EXPAND_INPUTS_MAX 64u
 

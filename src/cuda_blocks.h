@@ -1,6 +1,6 @@
 /*
- * The blocks of EfficientNets as few steps: patterns of ops that a kernel computes without what is between them ever reaching memory.
- * f16 and bf16 only, and only where the network's maker wants it (cuda_network_create).
+ * The blocks of EfficientNets as few steps: patterns of ops that a kernel computes, so that what is between them never reaches
+ * memory. f16 and bf16 only, and only where the network's maker wants it (cuda_network_create).
  *
  *     1x1 convolution, activation, depthwise convolution, activation: kernel_expand
  *     mul by a gate of one pixel, 1x1 convolution, add, activation:   kernel_project

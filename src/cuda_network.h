@@ -2,8 +2,9 @@
  * A model as the CUDA backend runs it: a list of steps over blocks of one arena (kernels/kernels.h says how values lie).
  *
  * cuda_network.c makes the list, cuda_ops.c turns each op into a step, taking along what follows it where one kernel does both
- * (cuda_blocks.c: the blocks of EfficientNets), cuda_weights.c orders weights as kernels want them, cuda_builder.c decides where values and constants lie, and cuda_steps.c puts the steps into a stream. Making the list needs no
- * device: a test can ask for every convolution of a network where there is none.
+ * (cuda_blocks.c: the blocks of EfficientNets), cuda_weights.c orders weights as kernels want them, cuda_builder.c decides
+ * where values and constants lie, and cuda_steps.c puts the steps into a stream. Making the list needs no device: a test can
+ * ask for every convolution of a network where there is none.
  */
 #ifndef BGD_CUDA_NETWORK_H
 #define BGD_CUDA_NETWORK_H

@@ -1,6 +1,7 @@
 /*
- * kernel_expand and kernel_project, on the emulated device, against plain loops in double: on shapes that fill no tile, in slices of wider
- * values, and with one picture at many places of a batch. That networks come out right with them: test_cuda, test_cuda_networks.
+ * kernel_expand and kernel_project, on the emulated device, against plain loops in double: on shapes that fill no tile, in
+ * slices of wider values, and with one picture at many places of a batch. That networks come out right with them: test_cuda,
+ * test_cuda_networks.
  */
 #include "half.h"
 #include "kernels.h"

@@ -86,7 +86,8 @@ Test(mma, pieces_of_neighbours_make_the_same_sums)
 
 /* ---------------------------------------------------------------- the emulated warp */
 
-/* Each thread's right neighbour in the warp writes what it read; then the same from the left, with barriers of both kinds between. */
+/* Each thread's right neighbour in the warp writes what it read; then the same from the left, with barriers of both kinds
+ * between. */
 static __global__ void pass_around(uint32_t *values)
 {
     __shared__ uint32_t seen[WARPS * WARP];

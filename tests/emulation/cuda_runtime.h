@@ -35,8 +35,8 @@ extern __thread dim3 blockDim, gridDim;
 void __syncthreads();
 void __syncwarp();
 
-/* Each thread of a warp leaves up to EMULATION_EXCHANGE bytes for the others: those of thread i are at i * EMULATION_EXCHANGE of
- * what is returned, until this thread's next but one exchange. Also a __syncwarp. */
+/* Each thread of a warp leaves up to EMULATION_EXCHANGE bytes for the others: those of thread i are at i * EMULATION_EXCHANGE
+ * of what is returned, until this thread's next but one exchange. Also a __syncwarp. */
 #define EMULATION_EXCHANGE 64u
 const void *emulation_exchange(const void *mine, size_t bytes);
 
