@@ -612,13 +612,13 @@ Test(cuda, f8_wants_a_device_that_has_it)
     struct device *device;
     struct bgd_err err = {0};
     emulation_capability(86);
-    cr_expect_eq(backend_cuda.open(BGD_PRECISION_F8, &device, &err), BGD_ARGUMENT);
+    cr_expect_eq(backend_cuda.open(0, BGD_PRECISION_F8, &device, &err), BGD_ARGUMENT);
     cr_expect_null(device);
     cr_expect(strstr(err.text, "compute capability 8.6, f8 needs 8.9"), "%s", err.text);
-    must(backend_cuda.open(BGD_PRECISION_F16, &device, &err), &err);
+    must(backend_cuda.open(0, BGD_PRECISION_F16, &device, &err), &err);
     backend_cuda.close(device);
     emulation_capability(89);
-    must(backend_cuda.open(BGD_PRECISION_F8, &device, &err), &err);
+    must(backend_cuda.open(0, BGD_PRECISION_F8, &device, &err), &err);
     backend_cuda.close(device);
 }
 
