@@ -191,7 +191,7 @@ static void pass_time(void *engine)
 static bool run_engine(cudaStream_t stream, int64_t engine)
 {
     if (!script.stuck[engine])
-        emulation_enqueue(stream, pass_time, &engine, sizeof engine);
+        emulation_enqueue(stream, 1, pass_time, &engine, sizeof engine);
     return !script.stuck[engine];
 }
 
