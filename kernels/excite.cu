@@ -10,6 +10,7 @@
 #define THREADS (TEAM * TEAMS)
 
 /* squeezed = f(w1 x + b1). The members of a team sum every 32nd product; the first adds the members' sums, in order. */
+template <class T>
 __device__ static void squeeze(uint32_t wide, const float *x, uint32_t squeezed_size, const float *w1, const float *b1,
                                kernel_activation f, float *squeezed)
 {
@@ -26,7 +27,7 @@ __device__ static void squeeze(uint32_t wide, const float *x, uint32_t squeezed_
         if (member == 0 && neuron < squeezed_size) {
             for (uint32_t i = 1; i < TEAM; i++)
                 sum += sums[team][i];
-            squeezed[neuron] = activated(sum + b1[neuron], f);
+            squeezed[neuron] = activated<T>(sum + b1[neuron], f);
         }
         __syncthreads();
     }
@@ -52,12 +53,12 @@ static __global__ void excite(kernel_value x, kernel_sums sums, uint32_t squeeze
     for (uint32_t i = threadIdx.x; i < wide; i += THREADS)
         values[i] = sums.data ? mean_of(x, sums, wide, i) : to_float(*element<T>(x, blockIdx.x, i));
     __syncthreads();
-    squeeze(wide, values, squeezed_size, w1, b1, f, squeezed);
+    squeeze<T>(wide, values, squeezed_size, w1, b1, f, squeezed);
     for (uint32_t i = threadIdx.x; i < excited; i += THREADS) {
         float sum = b2[i];
         for (uint32_t k = 0; k < squeezed_size; k++)
             sum += w2[(size_t)k * excited + i] * squeezed[k];
-        *element<T>(y, blockIdx.x, i) = from_float<T>(activated(sum, g));
+        *element<T>(y, blockIdx.x, i) = from_float<T>(activated<T>(sum, g));
     }
 }
 

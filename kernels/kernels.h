@@ -79,14 +79,21 @@ cudaError_t kernel_combine(cudaStream_t stream, uint32_t n, bool multiply, struc
 /* BGD_OP_DENOISE */
 cudaError_t kernel_denoise(cudaStream_t stream, uint32_t n, struct kernel_value x, float cut, struct kernel_value y);
 
-/* ---------------------------------------------------------------- convolution.cu: what cuDNN does badly */
+/* ---------------------------------------------------------------- depthwise.cu: what cuDNN does badly */
 
 /* y = f(depthwise convolution of x + bias): one filter a channel. weight (kernel_h, kernel_w, padded c) and bias (padded c)
- * are f32, 16-byte aligned, 0 in the padding. */
+ * are f32, 16-byte aligned, 0 in the padding. Fast for kernels of 1x1, 3x3 and 5x5, stride 1, any dilation, and for the last two
+ * with stride 2; with any other window slow. `sums` are y's, or NULL. */
 cudaError_t kernel_depthwise(cudaStream_t stream, uint32_t n, struct kernel_value x, const struct bgd_window *window,
-                             const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y);
+                             const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y,
+                             struct kernel_sums sums);
 
-/* The same with any number of groups, one thread an output: correct, and slow. weight (kernel_h, kernel_w, x.c / groups,
+/* The tiles of kernel_depthwise's sums; 0: of those values and that window it makes none. */
+uint32_t kernel_depthwise_tiles(struct kernel_value x, const struct bgd_window *window, struct kernel_value y);
+
+/* ---------------------------------------------------------------- convolution.cu */
+
+/* A convolution with any number of groups, one thread an output: correct, and slow. weight (kernel_h, kernel_w, x.c / groups,
  * padded y.c), bias (padded y.c). */
 cudaError_t kernel_grouped(cudaStream_t stream, uint32_t n, struct kernel_value x, const struct bgd_window *window,
                            uint32_t groups, const float *weight, const float *bias, enum kernel_activation f,
@@ -152,8 +159,19 @@ cudaError_t kernel_project(cudaStream_t stream, uint32_t n, struct kernel_value 
 
 /* ---------------------------------------------------------------- upsample.cu */
 
-/* Bilinear, to (c, h * scale, w * scale), positions as backend_ref's upsample_place computes them. */
-cudaError_t kernel_upsample(cudaStream_t stream, uint32_t n, struct kernel_value x, bool align_corners, struct kernel_value y);
+#define KERNEL_SUM_MAX 3u
+
+struct kernel_enlarged {
+    struct kernel_value value;
+    bool align_corners;
+};
+
+/* y = f(weight (x[0] + .. x[count - 1]) + bias): 1 to KERNEL_SUM_MAX values of y's channels, added one after another. Each is
+ * enlarged to y's h and w first: bilinear, positions as backend_ref's upsample_place computes them; one that has them is taken as
+ * it is. weight and bias (padded c) are f32; both NULL: 1 and 0. y is of the x's type; or it is one channel in f32 with a pitch
+ * of 1, the layout of files and callers. */
+cudaError_t kernel_upsample(cudaStream_t stream, uint32_t n, const struct kernel_enlarged *x, uint32_t count,
+                            const float *weight, const float *bias, enum kernel_activation f, struct kernel_value y);
 
 /* ---------------------------------------------------------------- attention.cu */
 

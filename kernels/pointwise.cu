@@ -15,8 +15,7 @@ template <class T, class U> static __global__ void activate(size_t threads, kern
     place at = place_of(thread_number(), x);
     float values[KERNEL_LANES];
     load_lanes(element<T>(x, at.pixel, at.lane), values);
-    for (uint32_t i = 0; i < KERNEL_LANES; i++)
-        values[i] = activated(values[i], f);
+    activate_all<U, KERNEL_LANES>(values, f);
     store_lanes(element<U>(y, at.pixel, at.lane), values);
 }
 

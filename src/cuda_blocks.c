@@ -62,6 +62,9 @@ int cuda_build_expand(struct cuda_builder *b, uint32_t index, uint32_t depthwise
         cuda_add_ordered(b, second->tensors[0], KERNEL_F32, order, &step.constants[2]) ||
         cuda_add_padded(b, second->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
         return b->err->code;
+    const struct cuda_operand y = cuda_place(b, value, b->net->type);
+    if (y.block == NONE || cuda_take_mean(b, value, kernel_expand_tiles(&second->window, y.value), &step))
+        return b->err->code;
     return cuda_finish_step(b, &step, value, b->net->type);
 }
 

@@ -10,6 +10,12 @@ struct cuda_home {
     uint32_t channel;
 };
 
+/* Of a value over its pixels (kernels.h): instead of its mean. */
+struct cuda_sums {
+    uint32_t block; /* NONE: there are none */
+    uint32_t tiles;
+};
+
 struct cuda_builder {
     struct cuda_network *net;
     const struct bgd_model *model;
@@ -17,6 +23,7 @@ struct cuda_builder {
     bool fuse_blocks;              /* may cuda_blocks.h's steps be made? */
     struct cuda_home *homes;       /* per value */
     struct cuda_operand *operands; /* per value; block NONE until it has a place */
+    struct cuda_sums *sums;        /* per value: if it is a mean that is not computed, because these are */
     bool *computed;                /* per value: by the steps so far */
     bool *done;                    /* per op: computed, on its own or with another */
     struct bgd_err *err;

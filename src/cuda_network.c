@@ -45,6 +45,8 @@ static int build_steps(struct cuda_builder *b)
         if (!b->done[i] && cuda_build_op(b, i))
             return err_prefix(b->err, "op %s: ", b->model->values[model_op_value(b->model, i)].name);
     for (uint32_t i = 0; i < h->n_outputs; i++) {
+        if (b->operands[h->outputs[i]].block == NONE)
+            continue; /* a step has written it where it belongs */
         const struct cuda_step output = {.kind = CUDA_OUTPUT,
                                          .name = b->model->values[h->outputs[i]].name,
                                          .x = {b->operands[h->outputs[i]], {.block = NONE}, {.block = NONE}},
@@ -67,10 +69,11 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
     b.net = calloc(1, sizeof *b.net);
     b.homes = calloc(h->n_values, sizeof *b.homes);
     b.operands = calloc(h->n_values, sizeof *b.operands);
+    b.sums = calloc(h->n_values, sizeof *b.sums);
     b.computed = calloc(h->n_values, sizeof *b.computed);
     b.done = calloc(h->n_ops, sizeof *b.done);
     int code;
-    if (!b.net || !b.homes || !b.operands || !b.computed || !b.done) {
+    if (!b.net || !b.homes || !b.operands || !b.sums || !b.computed || !b.done) {
         code = err_set(err, BGD_MEMORY, "out of memory");
     } else if (!(code = uses_build(model, &b.uses, err))) {
         b.net->model = model;
@@ -78,7 +81,7 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         b.net->batch = batch ? batch : choose_batch(model, type);
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
-            b.operands[i].block = NONE;
+            b.operands[i].block = b.sums[i].block = NONE;
         cuda_find_homes(&b);
         code = code ? code : build_steps(&b);
     }
@@ -89,6 +92,7 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
     uses_free(&b.uses);
     free(b.homes);
     free(b.operands);
+    free(b.sums);
     free(b.computed);
     free(b.done);
     return code;

@@ -35,8 +35,8 @@ enum cuda_kind {
     CUDA_ADAPTIVE_MEAN,
     CUDA_LRN,
     CUDA_EXCITE,
-    CUDA_PROJECT, /* mul by a gate and a 1x1 convolution */
-    CUDA_UPSAMPLE,
+    CUDA_PROJECT,  /* mul by a gate and a 1x1 convolution */
+    CUDA_UPSAMPLE, /* of up to three values, and their sum */
     CUDA_SOFTMAX,
     CUDA_ATTENTION,
     CUDA_QUANTILE_MASK,
@@ -53,6 +53,8 @@ struct cuda_step {
     const struct bgd_format_op *op; /* its attributes; NULL of an output */
     const char *name;               /* of the value that it computes */
     struct cuda_operand x[CUDA_INPUTS], y;
+    bool align_corners[CUDA_INPUTS]; /* of an upsample's inputs */
+    bool scaled;                     /* an upsample has the constants weight and bias */
     enum kernel_activation f, g;
     size_t constants[CUDA_CONSTANTS]; /* offsets, in the order of the launcher's arguments */
     uint32_t scratch;                 /* a block; NONE */
@@ -62,7 +64,7 @@ struct cuda_step {
     struct cudnn_plan *plan;
     uint32_t squeezed; /* of an excite */
     uint32_t nu, nv;   /* of a high-pass */
-    uint32_t at;       /* of a copy; of an output, which one it is */
+    uint32_t at;       /* of a copy; which output a step writes, if it is one or has no block for y */
 };
 
 /* What execs side by side share: everything but the arena. */

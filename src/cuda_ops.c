@@ -111,6 +111,8 @@ static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between
     struct shape in = model_shape(b->model, first_op->inputs[0]);
     uint32_t out = model_shape(b->model, model_op_value(b->model, second)).c;
     step.x[0] = b->operands[first_op->inputs[0]];
+    step.sums = b->sums[first_op->inputs[0]].block;
+    step.tiles = b->sums[first_op->inputs[0]].tiles;
     step.squeezed = model_shape(b->model, model_op_value(b->model, index)).c;
     step.f = activation_of(b->model->ops[between].code);
     b->done[between] = b->done[second] = true;
@@ -124,6 +126,30 @@ static int build_excite(struct cuda_builder *b, uint32_t index, uint32_t between
         cuda_add_padded(b, second_op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[3]))
         return b->err->code;
     return cuda_finish_step(b, &step, value, b->net->type);
+}
+
+int cuda_take_mean(struct cuda_builder *b, uint32_t value, uint32_t tiles, struct cuda_step *step)
+{
+    uint32_t mean = 0, between;
+    while (mean < b->model->header->n_ops &&
+           (b->model->ops[mean].code != BGD_OP_GLOBAL_MEAN || b->model->ops[mean].inputs[0] != value))
+        mean++;
+    if (tiles == 0 || mean == b->model->header->n_ops)
+        return 0;
+    uint32_t mean_value = model_op_value(b->model, mean);
+    uint32_t first = uses_sole_reader(&b->uses, mean_value, BGD_OP_CONV);
+    if (first == NONE || find_excite(b, first, &between) == NONE)
+        return 0;
+    struct shape s = model_shape(b->model, value);
+    uint64_t bytes = (uint64_t)b->net->batch * tiles * kernel_lanes(s.c) * cuda_type_bytes(KERNEL_F32);
+    step->sums = cuda_add_block(b->net, bytes, b->err);
+    step->tiles = tiles;
+    if (step->sums == NONE)
+        return b->err->code;
+    b->sums[mean_value] = (struct cuda_sums){step->sums, tiles};
+    b->operands[mean_value].value = (struct kernel_value){NULL, s.c, s.h, s.w, kernel_lanes(s.c), b->net->type};
+    b->done[mean] = true;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- convolutions */
@@ -143,6 +169,11 @@ static int build_grouped(struct cuda_builder *b, uint32_t index)
     const struct cuda_order order = cuda_outputs_last(in.c / op->groups, out, op->window.kernel_h, op->window.kernel_w);
     if (cuda_add_ordered(b, op->tensors[0], KERNEL_F32, order, &step.constants[0]) ||
         cuda_add_padded(b, op->tensors[1], KERNEL_F32, out, kernel_lanes(out), &step.constants[1]))
+        return b->err->code;
+    const struct cuda_operand y = cuda_place(b, value, b->net->type);
+    if (y.block == NONE)
+        return b->err->code;
+    if (depthwise && cuda_take_mean(b, value, kernel_depthwise_tiles(step.x[0].value, &op->window, y.value), &step))
         return b->err->code;
     return cuda_finish_step(b, &step, value, b->net->type);
 }
@@ -287,6 +318,90 @@ static int build_high_pass(struct cuda_builder *b, uint32_t index)
     return step.scratch == NONE ? b->err->code : cuda_finish_step(b, &step, model_op_value(b->model, index), b->net->type);
 }
 
+/* Which output a value is, if it is nothing else, and of one channel; or NONE. */
+static uint32_t sole_output(const struct cuda_builder *b, uint32_t value)
+{
+    const struct bgd_format_header *h = b->model->header;
+    uint32_t output = 0;
+    while (output < h->n_outputs && h->outputs[output] != value)
+        output++;
+    return output < h->n_outputs && b->uses.readers[value] == 1 && model_shape(b->model, value).c == 1 ? output : NONE;
+}
+
+/* If an add alone reads `value`, and what it adds is computed already, or is the enlargement of that for this add alone: takes it
+ * along as the step's input `i`, and returns its value; else `value`. */
+static uint32_t take_summand(struct cuda_builder *b, uint32_t value, struct cuda_step *step, uint32_t i)
+{
+    const struct bgd_model *model = b->model;
+    uint32_t add = uses_sole_reader(&b->uses, value, BGD_OP_ADD);
+    if (add == NONE)
+        return value;
+    uint32_t other = model->ops[add].inputs[model->ops[add].inputs[0] == value];
+    struct shape x = model_shape(model, value), y = model_shape(model, other);
+    if (x.c != y.c || x.h != y.h || x.w != y.w)
+        return value;
+    if (b->computed[other]) {
+        step->x[i] = b->operands[other];
+    } else {
+        uint32_t enlarges = other - model->header->n_inputs; /* the op; inputs are computed */
+        const struct bgd_format_op *op = &model->ops[enlarges];
+        if (op->code != BGD_OP_UPSAMPLE || !b->computed[op->inputs[0]] || b->uses.readers[other] > 1)
+            return value;
+        step->x[i] = b->operands[op->inputs[0]];
+        step->align_corners[i] = op->align_corners;
+        b->done[enlarges] = true;
+    }
+    b->done[add] = true;
+    return model_op_value(model, add);
+}
+
+/* If a convolution that gives each channel a weight and a bias alone reads `value`: likewise. *code: of an error. */
+static uint32_t take_scale(struct cuda_builder *b, uint32_t value, struct cuda_step *step, int *code)
+{
+    uint32_t index = uses_sole_reader(&b->uses, value, BGD_OP_CONV), c = model_shape(b->model, value).c;
+    *code = 0;
+    if (index == NONE)
+        return value;
+    const struct bgd_format_op *op = &b->model->ops[index];
+    struct shape in = model_shape(b->model, value), out = model_shape(b->model, model_op_value(b->model, index));
+    if (op->groups != c || out.c != c || op->window.kernel_h != 1 || op->window.kernel_w != 1 || out.h != in.h ||
+        out.w != in.w || op->window.pad_top > 0 || op->window.pad_left > 0)
+        return value;
+    if (cuda_add_padded(b, op->tensors[0], KERNEL_F32, c, kernel_lanes(c), &step->constants[0]) ||
+        cuda_add_padded(b, op->tensors[1], KERNEL_F32, c, kernel_lanes(c), &step->constants[1]))
+        *code = b->err->code;
+    step->scaled = true;
+    b->done[index] = true;
+    return model_op_value(b->model, index);
+}
+
+/* With the sum, scale and activation behind it, and into an output that is one channel: maps at the size of a picture are not
+ * written to be read again. */
+static int build_upsample(struct cuda_builder *b, uint32_t index)
+{
+    const struct bgd_format_op *op = &b->model->ops[index];
+    struct cuda_step step = cuda_new_step(b, CUDA_UPSAMPLE, index);
+    uint32_t value = model_op_value(b->model, index);
+    step.x[0] = b->operands[op->inputs[0]];
+    step.align_corners[0] = op->align_corners;
+    static_assert(KERNEL_SUM_MAX <= CUDA_INPUTS, "a step has room for a sum");
+    for (uint32_t i = 1, sum; i < KERNEL_SUM_MAX && (sum = take_summand(b, value, &step, i)) != value; i++)
+        value = sum;
+    int code;
+    value = take_scale(b, value, &step, &code);
+    if (code)
+        return code;
+    value = cuda_take_activation(b, value, &step.f);
+    step.at = sole_output(b, value);
+    if (step.at == NONE)
+        return cuda_finish_step(b, &step, value, b->net->type);
+    struct shape s = model_shape(b->model, value);
+    step.y.value = (struct kernel_value){NULL, s.c, s.h, s.w, 1, KERNEL_F32};
+    b->operands[value] = step.y;
+    b->computed[value] = true;
+    return cuda_add_step(b, &step);
+}
+
 /* Heads are computed last, and their numbers are what people see: those that no op reads, and no convolution takes along, are
  * f32 whatever the network is. */
 static enum kernel_type head_type(const struct cuda_builder *b, uint32_t value)
@@ -332,7 +447,7 @@ int cuda_build_op(struct cuda_builder *b, uint32_t index)
     case BGD_OP_ADAPTIVE_MEAN: return build_plain(b, CUDA_ADAPTIVE_MEAN, index);
     case BGD_OP_LRN: return build_plain(b, CUDA_LRN, index);
     case BGD_OP_CONCAT: return build_concat(b, index);
-    case BGD_OP_UPSAMPLE: return build_plain(b, CUDA_UPSAMPLE, index);
+    case BGD_OP_UPSAMPLE: return build_upsample(b, index);
     case BGD_OP_ATTENTION: return build_plain(b, CUDA_ATTENTION, index);
     case BGD_OP_QUANTILE_MASK: return build_plain(b, CUDA_QUANTILE_MASK, index);
     case BGD_OP_DENOISE: return build_plain(b, CUDA_DENOISE, index);

@@ -24,4 +24,8 @@ uint32_t cuda_take_activation(struct cuda_builder *b, uint32_t value, enum kerne
 /* If an add of something computed already, of the same shape, alone reads `value`: takes it along likewise. */
 uint32_t cuda_take_residual(struct cuda_builder *b, uint32_t value, struct cuda_operand *residual);
 
+/* If a squeeze-and-excite wants the mean of `value`, which the step computes, and nothing else does: has the step make sums, of
+ * so many tiles a picture (0: it cannot), and takes the mean along. */
+int cuda_take_mean(struct cuda_builder *b, uint32_t value, uint32_t tiles, struct cuda_step *step);
+
 #endif

@@ -34,6 +34,19 @@ static struct kernel_waves waves_of(const struct cuda_network *net, const struct
                                  .inside = constant(net, step, 4)};
 }
 
+static cudaError_t launch_upsample(const struct cuda_network *net, const struct cuda_step *step, const struct kernel_value *x,
+                                   struct kernel_value y, float *const *outputs, cudaStream_t stream)
+{
+    struct kernel_enlarged enlarged[CUDA_INPUTS];
+    uint32_t count = 0;
+    for (; count < CUDA_INPUTS && step->x[count].block != NONE; count++)
+        enlarged[count] = (struct kernel_enlarged){x[count], step->align_corners[count]};
+    if (step->y.block == NONE)
+        y.data = outputs[step->at];
+    return kernel_upsample(stream, net->batch, enlarged, count, step->scaled ? constant(net, step, 0) : NULL,
+                           step->scaled ? constant(net, step, 1) : NULL, step->f, y);
+}
+
 static cudaError_t launch(const struct cuda_network *net, const struct cuda_step *step, const struct kernel_value *x,
                           struct kernel_value y, struct kernel_sums sums, void *scratch, float *const *outputs,
                           cudaStream_t stream)
@@ -42,7 +55,7 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
     uint32_t n = net->batch;
     switch (step->kind) {
     case CUDA_DEPTHWISE:
-        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y);
+        return kernel_depthwise(stream, n, x[0], &op->window, constant(net, step, 0), constant(net, step, 1), step->f, y, sums);
     case CUDA_EXPAND:
         return kernel_expand(stream, n, x[0], constant(net, step, 0), constant(net, step, 1), step->f, &op->window,
                              constant(net, step, 2), constant(net, step, 3), step->g, y, sums);
@@ -61,7 +74,7 @@ static cudaError_t launch(const struct cuda_network *net, const struct cuda_step
                              constant(net, step, 2), constant(net, step, 3), step->g, y);
     case CUDA_PROJECT:
         return kernel_project(stream, n, x[0], x[1], constant(net, step, 0), constant(net, step, 1), x[2], step->f, y);
-    case CUDA_UPSAMPLE: return kernel_upsample(stream, n, x[0], op->align_corners, y);
+    case CUDA_UPSAMPLE: return launch_upsample(net, step, x, y, outputs, stream);
     case CUDA_SOFTMAX: return kernel_softmax(stream, n, x[0], y);
     case CUDA_ATTENTION: return kernel_attention(stream, n, x[0], x[1], x[2], y);
     case CUDA_QUANTILE_MASK: return kernel_quantile_mask(stream, n, x[0], op->parameter, y);

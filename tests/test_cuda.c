@@ -32,11 +32,16 @@ static uint32_t concat(struct graph *g, const char *name, uint32_t a, uint32_t b
     return graph_op_n(g, BGD_OP_CONCAT, name, (uint32_t[]){a, b}, 2);
 }
 
-static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+static uint32_t excite(struct graph *g, uint32_t x, uint32_t mean)
 {
-    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", unary(g, BGD_OP_GLOBAL_MEAN, "mean", x), 3));
+    uint32_t y = unary(g, BGD_OP_SILU, "squeezed_silu", conv1(g, "squeeze", mean, 3));
     y = unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "excite", y, graph_shape(g, x).c));
     return graph_op(g, BGD_OP_MUL, "excited", x, y);
+}
+
+static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+{
+    return excite(g, x, unary(g, BGD_OP_GLOBAL_MEAN, "mean", x));
 }
 
 static struct device *open_device(enum bgd_precision precision)
@@ -69,24 +74,16 @@ static struct graph *begin(uint32_t channels, uint32_t *x)
     return g;
 }
 
-/* Its steps as words: "conv+add+relu", and ":f32" behind one that computes f32. */
+/* Its steps as words: "conv+add+relu", and ":f32" behind one that leaves f32 in the arena. */
 static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_blocks)
 {
-    static const char *const kinds[] = {[CUDA_CONV] = "conv",
-                                        [CUDA_DEPTHWISE] = "depthwise",
-                                        [CUDA_EXPAND] = "expand",
-                                        [CUDA_PROJECT] = "project",
-                                        [CUDA_GROUPED] = "grouped",
-                                        [CUDA_ACTIVATE] = "activate",
-                                        [CUDA_COMBINE] = "combine",
-                                        [CUDA_MAX_POOL] = "pool",
-                                        [CUDA_GLOBAL_MEAN] = "mean",
-                                        [CUDA_EXCITE] = "excite",
-                                        [CUDA_SOFTMAX] = "softmax",
-                                        [CUDA_COPY] = "copy",
-                                        [CUDA_OUTPUT] = "output",
-                                        [CUDA_LRN] = "lrn",
-                                        [CUDA_ADAPTIVE_MEAN] = "adaptive"};
+    static const char *const kinds[] = {
+        [CUDA_CONV] = "conv",         [CUDA_DEPTHWISE] = "depthwise",    [CUDA_GROUPED] = "grouped",
+        [CUDA_ACTIVATE] = "activate", [CUDA_COMBINE] = "combine",        [CUDA_MAX_POOL] = "pool",
+        [CUDA_GLOBAL_MEAN] = "mean",  [CUDA_EXCITE] = "excite",          [CUDA_SOFTMAX] = "softmax",
+        [CUDA_COPY] = "copy",         [CUDA_OUTPUT] = "output",          [CUDA_LRN] = "lrn",
+        [CUDA_UPSAMPLE] = "upsample", [CUDA_ADAPTIVE_MEAN] = "adaptive", [CUDA_EXPAND] = "expand",
+        [CUDA_PROJECT] = "project"};
     static const char *const functions[] = {"", "+relu", "+sigmoid", "+silu", "+selu"};
     struct cuda_network *network;
     struct bgd_err err = {0};
@@ -96,10 +93,16 @@ static char *steps_of(const struct net *net, enum kernel_type type, bool fuse_bl
     FILE *stream = open_memstream(&text, &size);
     for (uint32_t i = 0; i < network->n_steps; i++) {
         const struct cuda_step *step = &network->steps[i];
-        bool residual = (step->kind == CUDA_CONV && step->x[1].block != NONE) || step->x[2].block != NONE;
+        uint32_t added = 0;
+        bool adds = step->kind == CUDA_CONV || step->kind == CUDA_UPSAMPLE;
+        while (adds && added + 1 < CUDA_INPUTS && step->x[added + 1].block != NONE)
+            added++;
+        if (step->kind == CUDA_PROJECT)
+            added = step->x[2].block != NONE;
         bool f32 = step->y.block != NONE && step->y.value.type == KERNEL_F32;
-        fprintf(stream, "%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], residual ? "+add" : "", functions[step->f],
-                functions[step->g], f32 ? ":f32" : "");
+        bool sums = step->kind != CUDA_EXCITE && step->sums != NONE;
+        fprintf(stream, "%s%s%s%s%s%s%s%s", i ? " " : "", kinds[step->kind], &"+add+add"[8 - 4 * added],
+                step -> scaled ? "+scale" : "", functions[step->f], functions[step->g], sums ? "+sums" : "", f32 ? ":f32" : "");
     }
     fclose(stream);
     cuda_network_destroy(network);
@@ -203,12 +206,12 @@ Test(cuda, a_block_of_an_efficientnet_never_writes_what_is_in_its_middle)
     struct graph *g = begin(16, &x);
     graph_output(g, unary(g, BGD_OP_SOFTMAX, "f32", mbconv(g, x)));
     struct net net = net_finish(g, &net_plain_meta, BGD_F32);
-    const char *plain = "conv+silu depthwise+silu mean excite+silu+sigmoid combine conv+add softmax:f32 output";
-    check_net(&net, KERNEL_F16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
-    check_net(&net, KERNEL_BF16, true, "expand+silu+silu mean excite+silu+sigmoid project+add softmax:f32 output");
+    const char *plain = "conv+silu depthwise+silu+sums excite+silu+sigmoid combine conv+add softmax:f32 output";
+    check_net(&net, KERNEL_F16, true, "expand+silu+silu+sums excite+silu+sigmoid project+add softmax:f32 output");
+    check_net(&net, KERNEL_BF16, true, "expand+silu+silu+sums excite+silu+sigmoid project+add softmax:f32 output");
     check_net(&net, KERNEL_F16, false, plain);
     check_net(&net, KERNEL_F32, true,
-              "conv+silu:f32 depthwise+silu:f32 mean:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
+              "conv+silu:f32 depthwise+silu+sums:f32 excite+silu+sigmoid:f32 combine:f32 conv+add:f32 softmax:f32 output");
     net_close(&net);
 }
 
@@ -244,6 +247,38 @@ Test(cuda, what_is_no_block_of_an_efficientnet_is_left_alone)
     g = begin(16, &x); /* a gate per pixel */
     x = graph_op(g, BGD_OP_MUL, "gated", x, unary(g, BGD_OP_SIGMOID, "gate", conv1(g, "b", x, 1)));
     check_steps(g, conv1(g, "a", x, 8), "conv+sigmoid combine conv output");
+}
+
+static uint32_t depthwise_silu(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    return unary(g, BGD_OP_SILU, "depthwise_silu", depthwise(g, x, window));
+}
+
+Test(cuda, squeeze_and_excite_reads_a_depthwise_convolutions_sums)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x);
+    x = squeeze_excite(g, depthwise_silu(g, x, graph_window(3, 1, 1)));
+    check_steps(g, x, "depthwise+silu+sums excite+silu+sigmoid combine output");
+
+    g = begin(16, &x); /* the convolution alone, and as a value that is seen */
+    x = net_conv(g, "depthwise", x, 16, graph_window(5, 2, 2), 16, 1);
+    graph_output(g, x);
+    check_steps(g, squeeze_excite(g, x), "depthwise+sums excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* not by an excite alone */
+    x = depthwise_silu(g, x, graph_window(3, 1, 1));
+    uint32_t mean = unary(g, BGD_OP_GLOBAL_MEAN, "mean", x);
+    graph_output(g, mean);
+    check_steps(g, excite(g, x, mean), "depthwise+silu mean excite+silu+sigmoid combine output output");
+
+    g = begin(16, &x); /* a mean that no excite reads */
+    x = unary(g, BGD_OP_GLOBAL_MEAN, "mean", depthwise_silu(g, x, graph_window(3, 1, 1)));
+    check_steps(g, net_dense(g, "dense", x, 6, 1), "depthwise+silu mean conv output");
+
+    g = begin(16, &x); /* a window for which there is no fast kernel */
+    x = squeeze_excite(g, depthwise_silu(g, x, graph_window(4, 1, 1)));
+    check_steps(g, x, "depthwise+silu mean excite+silu+sigmoid combine output");
 }
 
 Test(cuda, a_concat_of_whole_lanes_copies_nothing)
@@ -302,6 +337,55 @@ Test(cuda, an_alexnet_copies_nothing)
     x = graph_lrn(g, "lrn", unary(g, BGD_OP_RELU, "relu", conv3(g, "a", x, 13)), 5, 1, 0.75f, 2);
     x = unary(g, BGD_OP_RELU, "relu1", net_dense(g, "dense1", graph_adaptive_mean(g, "mean", x, 7, 2), 20, 1));
     check_steps(g, net_dense(g, "dense2", x, 6, 2), "conv+relu lrn adaptive conv+relu conv output");
+}
+
+/* `x` enlarged to 24x20, as TRACER's maps are. */
+static uint32_t enlarge(struct graph *g, const char *name, uint32_t x)
+{
+    return graph_upsample(g, name, x, 4, true);
+}
+
+static uint32_t scale(struct graph *g, uint32_t x)
+{
+    uint32_t channels = graph_shape(g, x).c;
+    return net_conv(g, "scale", x, channels, graph_window(1, 1, 0), channels, 5);
+}
+
+Test(cuda, a_sum_of_enlarged_maps_is_one_step)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x); /* up to the output, which it writes */
+    uint32_t a = conv3(g, "a", x, 1), b = conv3(g, "bb", x, 1), c = conv3(g, "ccc", x, 1);
+    uint32_t sum = graph_op(g, BGD_OP_ADD, "a+b", enlarge(g, "a4", a), enlarge(g, "b4", b));
+    sum = graph_op(g, BGD_OP_ADD, "a+b+c", sum, enlarge(g, "c4", c));
+    check_steps(g, unary(g, BGD_OP_SIGMOID, "mask", scale(g, sum)), "conv conv conv upsample+add+add+scale+sigmoid");
+
+    g = begin(16, &x); /* more channels; one that is as large already; a fourth */
+    a = conv3(g, "a", x, 16), b = conv3(g, "bb", x, 16), c = enlarge(g, "c4", conv3(g, "ccc", x, 16));
+    uint32_t d = conv3(g, "d", c, 16);
+    sum = graph_op(g, BGD_OP_ADD, "d+a", d, enlarge(g, "a4", a));
+    sum = graph_op(g, BGD_OP_ADD, "d+a+b", enlarge(g, "b4", b), sum);
+    check_steps(g, graph_op(g, BGD_OP_ADD, "d+a+b+c", c, sum), "conv conv conv upsample conv upsample+add+add combine output");
+}
+
+Test(cuda, an_enlarged_map_that_is_seen_is_not_fused_away)
+{
+    uint32_t x;
+    struct graph *g = begin(16, &x); /* the mask is another op's, too */
+    x = unary(g, BGD_OP_SIGMOID, "mask", enlarge(g, "a4", conv3(g, "a", x, 1)));
+    graph_output(g, x);
+    check_steps(g, conv3(g, "b", x, 16), "conv upsample+sigmoid conv output output");
+
+    g = begin(16, &x); /* the summand has another reader; the other is not there yet */
+    uint32_t a = enlarge(g, "a4", conv3(g, "a", x, 16)), b = conv3(g, "bb", enlarge(g, "x4", x), 16);
+    uint32_t sum = graph_op(g, BGD_OP_ADD, "sum", a, b);
+    check_steps(g, graph_op(g, BGD_OP_ADD, "again", sum, b), "conv upsample upsample conv combine combine output");
+
+    g = begin(16, &x); /* a product is no sum, and a value per channel no map */
+    a = enlarge(g, "a4", conv3(g, "a", x, 16));
+    a = graph_op(g, BGD_OP_MUL, "product", a, a);
+    b = graph_op(g, BGD_OP_ADD, "channels", enlarge(g, "x4", x), unary(g, BGD_OP_GLOBAL_MEAN, "mean", x));
+    check_steps(g, graph_op(g, BGD_OP_ADD, "sum", a, b), "conv upsample combine mean upsample combine combine output");
 }
 
 Test(cuda, heads_are_f32)

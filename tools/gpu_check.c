@@ -104,12 +104,16 @@ static double most_taps(const struct bgd_model *model)
  * by what its sum is off by. That is about 0.3 sqrt(taps) EPS of values near 1 (a random walk), five times as much in the worst
  * of 100,000, and up to ten times that where cuDNN takes a Winograd transform (Lavin and Gray, arXiv 1509.09308): 16 sqrt(taps)
  * EPS. Behind a convolution the roundings of its inputs cancel as its terms do, so a row of ops adds up to one of each per op.
- * What a wrong device does is 1e-2 and more; TF32 in place of f32, 3e-4 where a convolution reads another's result.
+ * What a wrong device does is 1e-2 and more; TF32 in place of f32, 3e-4 where a convolution reads another's result. In half
+ * precision a sigmoid, and a SiLU, may go by a tanh that is off by 2^-11 (kernels/device.h): by 2^-12 of the largest value.
  */
 static struct errors ops_bound(const struct subject *s, const struct target *target)
 {
     double roundings = s->model->header->n_ops + (s->images != NULL); /* a fed picture is not exact */
-    return (struct errors){roundings * (target->rounding + 16 * EPS * sqrt(most_taps(s->model))), INFINITY};
+    double tanhs = 0;
+    for (uint32_t i = 0; i < s->model->header->n_ops && target->precision != BGD_PRECISION_F32; i++)
+        tanhs += s->model->ops[i].code == BGD_OP_SIGMOID || s->model->ops[i].code == BGD_OP_SILU;
+    return (struct errors){roundings * (target->rounding + 16 * EPS * sqrt(most_taps(s->model))) + tanhs * 0x1p-12, INFINITY};
 }
 
 /*
@@ -622,18 +626,46 @@ static uint32_t residual(struct graph *g, uint32_t x)
     return graph_op(g, BGD_OP_RELU, "relu2", y, 0);
 }
 
-static uint32_t depthwise_silu(struct graph *g, uint32_t x)
+static uint32_t depthwise(struct graph *g, uint32_t x, struct bgd_window window)
 {
-    return graph_op(g, BGD_OP_SILU, "silu", add_conv(g, "conv", x, channels(g, x), graph_window(5, 2, 2), channels(g, x)), 0);
+    return graph_op(g, BGD_OP_SILU, "silu", add_conv(g, "conv", x, channels(g, x), window, channels(g, x)), 0);
 }
 
-/* EfficientNet's block without its expansion. */
-static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+static uint32_t depthwise_silu(struct graph *g, uint32_t x)
 {
-    uint32_t wide = depthwise_silu(g, x), y = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", wide, 0);
+    return depthwise(g, x, graph_window(5, 2, 2));
+}
+
+/* EfficientNet's block without its expansion; the depthwise convolution makes the sums that the mean is made of. */
+static uint32_t excited(struct graph *g, uint32_t x, struct bgd_window window)
+{
+    uint32_t wide = depthwise(g, x, window), y = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", wide, 0);
     y = graph_op(g, BGD_OP_SILU, "squeezed", conv1x1(g, "squeeze", y, 6), 0);
     y = graph_op(g, BGD_OP_SIGMOID, "gate", conv1x1(g, "excite", y, channels(g, x)), 0);
     return conv1x1(g, "project", graph_op(g, BGD_OP_MUL, "gated", wide, y), 24);
+}
+
+static uint32_t squeeze_excite(struct graph *g, uint32_t x)
+{
+    return excited(g, x, graph_window(5, 2, 2));
+}
+
+static uint32_t squeeze_excite_3x3(struct graph *g, uint32_t x)
+{
+    return excited(g, x, graph_window(3, 1, 1));
+}
+
+static uint32_t squeeze_excite_dilated(struct graph *g, uint32_t x)
+{
+    struct bgd_window window = graph_window(3, 1, 3);
+    window.dilation_h = window.dilation_w = 3;
+    return excited(g, x, window);
+}
+
+/* A window that has no kernel of its own: the mean is read. */
+static uint32_t squeeze_excite_4x4(struct graph *g, uint32_t x)
+{
+    return excited(g, x, graph_window(4, 2, 1));
 }
 
 static uint32_t concat_of(struct graph *g, uint32_t x, uint32_t first, uint32_t second)
@@ -660,6 +692,29 @@ static uint32_t dilated_upsample(struct graph *g, uint32_t x)
     uint32_t y = graph_op(g, BGD_OP_SELU, "selu", add_conv(g, "dilated", x, channels(g, x), window, 1), 0);
     y = graph_upsample(g, "large", y, 2, true);
     return graph_op(g, BGD_OP_MUL, "weighed", y, graph_op(g, BGD_OP_SIGMOID, "weight", conv1x1(g, "mask", y, 1), 0));
+}
+
+static uint32_t sum_of_maps(struct graph *g, uint32_t x, uint32_t channels, bool align_corners)
+{
+    uint32_t a = conv3x3(g, "a", x, channels), b = conv3x3(g, "b", x, channels), c = conv3x3(g, "c", x, channels);
+    c = graph_max_pool(g, "small", c, graph_window(2, 2, 0));
+    a = graph_upsample(g, "a8", a, 8, align_corners);
+    a = graph_op(g, BGD_OP_ADD, "a+b", graph_upsample(g, "b8", b, 8, !align_corners), a);
+    return graph_op(g, BGD_OP_ADD, "a+b+c", a, graph_upsample(g, "c16", c, 16, align_corners));
+}
+
+/* TRACER's end: the mask is the mean of three maps, enlarged. */
+static uint32_t mask_of_maps(struct graph *g, uint32_t x)
+{
+    uint32_t mean = conv1x1(g, "mean", sum_of_maps(g, x, 1, false), 1);
+    return graph_op(g, BGD_OP_SIGMOID, "scores", mean, 0);
+}
+
+static uint32_t maps_and_more(struct graph *g, uint32_t x)
+{
+    uint32_t sum = sum_of_maps(g, x, 19, true);
+    sum = add_conv(g, "scale", sum, 19, graph_window(1, 1, 0), 19);
+    return conv3x3(g, "last", graph_op(g, BGD_OP_SELU, "selu", sum, 0), 8);
 }
 
 static uint32_t picture_dense(struct graph *g, uint32_t x)
@@ -696,9 +751,16 @@ static const struct chain {
     {"depthwise + silu", {17, 12, 9}, depthwise_silu},
     {"squeeze and excite", {144, 12, 16}, squeeze_excite},
     {"squeeze and excite", {19, 7, 5}, squeeze_excite},
+    {"squeeze and excite", {40, 45, 75}, squeeze_excite},
+    {"squeeze and excite 3x3", {48, 23, 50}, squeeze_excite_3x3},
+    {"squeeze and excite 3x3", {72, 4, 3}, squeeze_excite_3x3},
+    {"squeeze and excite dilated", {20, 23, 24}, squeeze_excite_dilated},
+    {"squeeze and excite 4x4", {16, 9, 8}, squeeze_excite_4x4},
     {"concat of slices", {16, 9, 7}, concat_slices},
     {"concat of odd channels", {16, 9, 7}, concat_odd},
     {"dilated + upsample", {32, 12, 16}, dilated_upsample},
+    {"mask of maps", {16, 6, 8}, mask_of_maps},
+    {"maps and more", {16, 2, 4}, maps_and_more},
     {"dense of a picture", {17, 5, 4}, picture_dense},
     {"LRN + adaptive mean + dense", {16, 13, 9}, lrn_adaptive_dense},
     {"softmax head", {64, 5, 4}, softmax_head},

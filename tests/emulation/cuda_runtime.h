@@ -72,6 +72,13 @@ inline float __fmul_rn(float x, float y)
     return x * y;
 }
 
+/* tanh.approx.f32, always as wrong as it may be (a relative error of 2^-11: PTX ISA), up or down as the last bit of x has it. */
+inline float __tanhf(float x)
+{
+    float y = tanhf(x) * (__float_as_uint(x) & 1 ? 1 + 0x1p-11f : 1 - 0x1p-11f);
+    return y > 1 ? 1 : y < -1 ? -1 : y;
+}
+
 inline int min(int a, int b)
 {
     return b < a ? b : a;
