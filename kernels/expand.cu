@@ -72,10 +72,10 @@ __device__ static void expand_pixels(kernel_value x, const tiling &cut, const ti
                 if (j < tiles)
                     add_products<T>(sums[j], a[0], a[1], load_piece<1>(w1 + (k * channels + j * MMA_COLUMNS * CHUNK)));
         }
+        activate_all<T, TILES * 4>(sums[0], f);
         for (uint32_t j = 0; j < TILES; j++)
             for (uint32_t i = 0; i < 4; i++)
-                expanded[pixel + i / 2 * 8][j * MMA_COLUMNS + 2 * t + i % 2] =
-                    from_float<T>(rows[i / 2] ? activated<T>(sums[j][i], f) : 0);
+                expanded[pixel + i / 2 * 8][j * MMA_COLUMNS + 2 * t + i % 2] = from_float<T>(rows[i / 2] ? sums[j][i] : 0);
     }
 }
 
@@ -130,13 +130,13 @@ __device__ static void convolve_tile(const T expanded[AREA_MAX][PITCH], const ti
             load_part(b2 + first + channel, sums[q]);
         convolve<T, KERNEL, STRIDE>(&expanded[row * STRIDE * cut.in_columns + column * STRIDE][channel], cut.in_columns,
                                     w2 + first + channel, channels, sums);
+        activate_all<T, strip<STRIDE> * PART>(sums[0], g);
         const size_t pixel = (at.picture * y.h + at.row + row) * y.w + at.column + column;
         for (uint32_t q = 0; q < strip<STRIDE> && at.column + column + q < y.w; q++) {
             part<T> stored;
             for (uint32_t k = 0; k < PART; k++) {
-                float value = activated<T>(sums[q][k], g);
-                total[k] += value;
-                stored.at[k] = from_float<T>(value);
+                total[k] += sums[q][k];
+                stored.at[k] = from_float<T>(sums[q][k]);
             }
             *reinterpret_cast<part<T> *>(element<T>(y, pixel + q, first + channel)) = stored;
         }

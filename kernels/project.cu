@@ -86,8 +86,7 @@ __device__ static void finish(const float *sums, size_t pixel, uint32_t lane, co
         for (uint32_t i = 0; i < KERNEL_LANES; i++)
             values[i] += more[i];
     }
-    for (uint32_t i = 0; i < KERNEL_LANES; i++)
-        values[i] = activated<T>(values[i], f);
+    activate_all<T, KERNEL_LANES>(values, f);
     store_lanes(element<T>(y, pixel, lane), values);
 }
 

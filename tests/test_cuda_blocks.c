@@ -179,7 +179,7 @@ static void check_project(const struct project_case *p, enum kernel_type type)
             for (uint32_t k = 0; k < p->c; k++)
                 sum += rounded(type, get(&x, pixel, k) * get(&gate, pixel / ((size_t)p->h * p->w), k)) *
                        (double)w[(size_t)i * p->c + k];
-            double expected = activate(sum, p->f), bound = 1.5 * rounding(type) * fmax(1, fabs(expected));
+            double expected = activate(sum, p->f), bound = 2 * rounding(type) * fmax(1, fabs(expected));
             cr_assert_leq(fabs(get(&y, pixel, i) - expected), bound, "%u -> %u, pixel %zu, channel %u: %g, expected %g", p->c,
                           p->out, pixel, i, get(&y, pixel, i), expected);
         }
@@ -332,8 +332,7 @@ static void check_expand(const struct expand_case *e, enum kernel_type type)
             size_t plane = (size_t)r.y.value.h * r.y.value.w;
             const size_t at[] = {pixel / plane, pixel % plane / r.y.value.w, pixel % r.y.value.w};
             double size, expected = activate(depthwise_reference(e, &r, expanded, at, i, &size), e->g);
-            double bound =
-                rounding(type) * (1.5 * fmax(1, fabs(expected)) + 2 * size); /* an expanded value may round elsewhere */
+            double bound = 2 * rounding(type) * (fmax(1, fabs(expected)) + size); /* an expanded value may round elsewhere */
             cr_assert_leq(fabs(get(&r.y, pixel, i) - expected), bound,
                           "%u x %u x %u -> %u, picture %zu, pixel %zu %zu, channel %u: %g, expected %g", e->c, e->h, e->w,
                           e->expanded, at[0], at[1], at[2], i, get(&r.y, pixel, i), expected);
