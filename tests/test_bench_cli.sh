@@ -14,8 +14,8 @@ mkdir cards tmp empty
 cp "$root"/samples/cards/{clean_mug.jpg,not_white_room_lamp.jpg,clean_chair.webp} cards
 export TMPDIR=$folder/tmp
 
-n=2 # threads, and cards in a batch; an emulated device is slow
-[ "$device" = cuda ] && n=1
+n=2 lanes=2 # threads, and cards in a batch; an emulated device is slow, and has three lanes whatever the threads are
+[ "$device" = cuda ] && n=1 lanes=3
 
 # bench OPTION...: as short as it can be
 bench() { "$bgdet" bench -m "$model" --seconds 0.01 --batch $n --threads $n "$@"; }
@@ -51,13 +51,13 @@ says err 'samples/cards is neither installed nor'; check "more than one line" te
 
 # ---------------------------------------------------------------- the report
 claim "stages, sweeps and rooflines" 0 bench --sweep --roofline --json r.json --svg r.svg cards
-says out "^device +$device: .*; $n lanes?, batches of $n$" '^pipeline +resnet18, [0-9a-f]{32}$' \
+says out "^device +$device: .*; $lanes lanes, batches of $n$" '^pipeline +resnet18, [0-9a-f]{32}$' \
     '^cards +3: 2 jpeg \([0-2] progressive\), 1 webp; median [0-9.]+ megapixels' \
     '^end to end [0-9.]+ cards/s, [0-9.]+ of the [0-9.]+ that its stages allow' '^batch .*resnet18' '^threads .*decode .*end to end' \
     '^ceilings: ' "^resnet18: .* batches of $n$"
 for stage in read decode feed classify evidence write; do says out "^$stage .* [0-9.]+ .*%"; done
 check "a stage that the pipeline does not have" test "$(grep -c '^segment' out)" -eq 0
-check "it speaks without a terminal: $(cat err)" test ! -s err
+check "it speaks without a terminal: $(cat err)" test -z "$(grep -v '^bgdet: on the CPU' err)"
 says r.svg '<svg xmlns="http://www.w3.org/2000/svg"' '>decode<' '>end to end<' '>classify<'
 check "temporary files are left: $(ls tmp)" test -z "$(ls tmp)"
 if command -v xmllint >/dev/null; then check "the SVG is no XML" xmllint --noout r.svg; fi
