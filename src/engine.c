@@ -1,5 +1,7 @@
 /* A pipeline made ready on a device: an exec per network and lane, and the way from scores to a result. */
 #include "engine.h"
+
+#include "clock.h"
 #include "err.h"
 #include "pipeline.h"
 
@@ -8,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH_UNKNOWN 256u /* what a device that had no memory for its own choice is taken to have chosen */
 
@@ -331,18 +332,11 @@ uint32_t bgd_engine_mask_height(const struct bgd_engine *engine)
 
 /* ---------------------------------------------------------------- scoring */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Counts the time since *at, which becomes now. */
 static void spend(atomic_uint_fast64_t *ns, double *at)
 {
     double start = *at;
-    *at = now();
+    *at = clock_now();
     *ns += (uint64_t)((*at - start) * 1e9);
 }
 
@@ -405,7 +399,7 @@ int bgd_engine_score(struct bgd_engine *engine, uint32_t lane_index, const struc
     struct lane *lane = &engine->lanes[lane_index];
     if (n > engine->batch)
         return err_set(err, BGD_ARGUMENT, "%u pictures in one call, at most %u fit", n, engine->batch);
-    double at = now();
+    double at = clock_now();
     if (lane->segmenter) {
         if (segment(engine, lane, images, n, err))
             return err->code;

@@ -81,11 +81,43 @@ static void set_rates(double picture_us, double copy_gb)
     emulation_clock(&rates);
 }
 
+/* What a test has made, destroyed after it. */
+enum { MADE_MAX = 4 };
+static struct {
+    cudaStream_t streams[MADE_MAX];
+    cudaGraphExec_t passes[MADE_MAX];
+    cudaEvent_t events[MADE_MAX];
+    size_t stream_count, pass_count, event_count;
+} made;
+
+static void destroy_made(void)
+{
+    for (size_t i = 0; i < made.event_count; i++)
+        cudaEventDestroy(made.events[i]);
+    for (size_t i = 0; i < made.pass_count; i++)
+        cudaGraphExecDestroy(made.passes[i]);
+    for (size_t i = 0; i < made.stream_count; i++)
+        cudaStreamDestroy(made.streams[i]);
+}
+
+TestSuite(clock, .fini = destroy_made);
+
 static cudaStream_t make_stream(void)
 {
-    cudaStream_t stream;
-    cr_assert_eq(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
-    return stream;
+    cr_assert_lt(made.stream_count, MADE_MAX);
+    cudaStream_t *stream = &made.streams[made.stream_count];
+    cr_assert_eq(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), cudaSuccess);
+    made.stream_count++;
+    return *stream;
+}
+
+static cudaEvent_t make_event(void)
+{
+    cr_assert_lt(made.event_count, MADE_MAX);
+    cudaEvent_t *event = &made.events[made.event_count];
+    cr_assert_eq(cudaEventCreateWithFlags(event, cudaEventDisableTiming), cudaSuccess);
+    made.event_count++;
+    return *event;
 }
 
 static void compute(void *argument)
@@ -96,13 +128,16 @@ static void compute(void *argument)
 /* A pass of so many pictures, that would set *computed. */
 static cudaGraphExec_t make_pass(cudaStream_t stream, uint32_t pictures, int *computed)
 {
+    cr_assert_lt(made.pass_count, MADE_MAX);
     cudaGraph_t graph;
-    cudaGraphExec_t pass;
+    cudaGraphExec_t *pass = &made.passes[made.pass_count];
     cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
     emulation_enqueue(stream, pictures, compute, &computed, sizeof computed);
     cr_assert_eq(cudaStreamEndCapture(stream, &graph), cudaSuccess);
-    cr_assert_eq(cudaGraphInstantiate(&pass, graph, 0), cudaSuccess);
-    return pass;
+    cr_assert_eq(cudaGraphInstantiate(pass, graph, 0), cudaSuccess);
+    made.pass_count++;
+    cudaGraphDestroy(graph);
+    return *pass;
 }
 
 static int64_t now_ns(void)
@@ -168,9 +203,8 @@ Test(clock, an_event_makes_one_stream_wait_for_another)
 {
     set_rates(3.6e8, 55);
     cudaStream_t a = make_stream(), b = make_stream();
-    cudaEvent_t event;
+    cudaEvent_t event = make_event();
     int computed = 0;
-    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
     cudaGraphLaunch(make_pass(a, 10, &computed), a);
     cudaEventRecord(event, a);
     cr_expect_lt(emulation_busy_until(b), emulation_busy_until(a));
@@ -182,10 +216,9 @@ Test(clock, who_waits_sleeps_until_it_is_done)
 {
     set_rates(1000, 55);
     cudaStream_t stream = make_stream();
-    cudaEvent_t event;
+    cudaEvent_t event = make_event();
     int computed = 0;
     cudaGraphExec_t pass = make_pass(stream, 5, &computed);
-    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
     cudaGraphLaunch(pass, stream);
     cudaEventRecord(event, stream);
     cudaEventSynchronize(event);

@@ -13,6 +13,7 @@
  * Prints a line for each. With the folder in which runs on that device keep their plans (bgdet.h, autotune), these are shown: which
  * are tuned, and how fast they are. Exits with 1 if a convolution has no plan, with 2 if something else is wrong.
  */
+#include "clock.h"
 #include "cuda_network.h"
 #include "err.h"
 #include "file.h"
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TEXT_BYTES_MAX (1u << 20)
 #define COUNT(names) ((uint32_t)(sizeof(names) / sizeof *(names)))
@@ -140,26 +140,19 @@ static uint32_t read_model(const char *path, enum kernel_type type, struct named
     return n;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Prints a convolution's line; whether it has a plan. */
 static bool show(struct cudnn *cudnn, const struct named_conv *named)
 {
     const struct cudnn_conv *c = &named->conv;
     struct cudnn_plan *plan;
     struct bgd_err err = {0};
-    double start = seconds();
+    double start = clock_now();
     bool has_plan = cudnn_plan_make(cudnn, c, NULL, &plan, &err) == 0;
     printf("%-44s %2ux %-4s %4u x %4u %3ux%-3u -> %4u %3ux%-3u %2ux%-2u %-7s %-8s  ", named->name, named->times, types[c->type],
            c->n, c->c, c->h, c->w, c->out_c, c->out_h, c->out_w, c->window.kernel_h, c->window.kernel_w,
            activations[c->activation], c->residual_pitch ? "residual" : "");
     if (has_plan)
-        printf("%9zu bytes %5.2f s  %s\n", cudnn_plan_workspace(plan), seconds() - start, cudnn_plan_name(plan));
+        printf("%9zu bytes %5.2f s  %s\n", cudnn_plan_workspace(plan), clock_now() - start, cudnn_plan_name(plan));
     else
         printf("no plan: %s\n", err.text);
     cudnn_plan_free(plan);

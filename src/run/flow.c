@@ -1,3 +1,4 @@
+#include "../clock.h"
 #include "../err.h"
 #include "flow_ring.h"
 
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define KEPT_BYTES (64u << 10) /* of the heap's, for a slot's picture */
@@ -30,13 +30,6 @@ void flow_fail(struct flow *flow, const struct bgd_err *err)
     static const uint64_t one = 1;
     if (flow->options->wake && write(*flow->options->wake, &one, sizeof one) < 0)
         return; /* it is full, so it is readable */
-}
-
-double flow_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 void flow_add_file(struct flow *flow, const struct slot *slot)
@@ -124,7 +117,7 @@ static void decode_next(struct flow *flow)
     flow_pass_on(flow);
     pthread_mutex_unlock(&flow->lock);
 
-    double start = flow_now();
+    double start = clock_now();
     slot->err.code = BGD_OK;
     int code = decode_file(flow, slot);
     slot->format = slot->image.format;
@@ -132,7 +125,7 @@ static void decode_next(struct flow *flow)
     slot->height = slot->image.full_height;
     if (code && slot->image.capacity > flow->kept) /* a picture that broke off */
         renew_image(flow, slot);
-    double seconds = flow_now() - start;
+    double seconds = clock_now() - start;
 
     pthread_mutex_lock(&flow->lock);
     flow->report.decode += seconds;

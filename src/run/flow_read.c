@@ -1,4 +1,5 @@
 /* Readers: an item's bytes and their hash, or what the ledger knows of them. */
+#include "../clock.h"
 #include "../err.h"
 #include "flow_ring.h"
 #include "../sources/remote.h"
@@ -118,9 +119,9 @@ static int fetch(struct reader *reader, struct slot *slot)
     struct flow *flow = reader->flow;
     if (!slot->path)
         return 0;
-    double start = flow_now();
+    double start = clock_now();
     int code = read_path(reader, slot->path, &slot->file, &slot->err);
-    double seconds = flow_now() - start;
+    double seconds = clock_now() - start;
     if (code) { /* a part is no file */
         free(slot->file.data);
         slot->file = (struct file_buffer){0};

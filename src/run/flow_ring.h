@@ -106,9 +106,6 @@ static inline struct slot **flow_chain(const struct flow *flow, const uint8_t di
     return &flow->claims[key % flow->n_slots];
 }
 
-/* Seconds on the clock that only goes forward. */
-double flow_now(void);
-
 /* With the lock held, all of these. */
 
 /* No reader will hand on another item. */
