@@ -9,7 +9,7 @@
  * it is left out where the small one takes longer than PRODUCT_SECONDS. */
 #define PRODUCT_SMALL 128u
 #define PRODUCT_LARGE 8192u
-#define PRODUCT_SECONDS 1e-3
+#define PRODUCT_SECONDS 1e-4
 
 /* Work that is put into a stream time and again, between two events: y = x w + bias by `plan`, or y = x where that is NULL. */
 struct work {

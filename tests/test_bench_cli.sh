@@ -11,6 +11,7 @@ model=$root/weights/resnet18-60x80.bgd
 . "$root/tests/claims.sh"
 [ "$device" = cuda ] || export CUDA_VISIBLE_DEVICES=-1
 mkdir cards tmp empty
+{ printf '\0\0\2\0\0\0\0\0\0\0\0\0\20\0\14\0\30\40'; head -c 576 "$model"; } >small.tga # 16x12: a sanitizer counts each pixel
 cp "$root"/samples/cards/{clean_mug.jpg,not_white_room_lamp.jpg,clean_chair.webp} cards
 export TMPDIR=$folder/tmp
 
@@ -100,10 +101,10 @@ else
 fi
 
 if [ "$device" = onednn ]; then # which judges the rest in seconds
-    claim "a segmenter is a stage" 0 bench -p "$root/pipelines/founders.json" --batch 1 --threads 1 cards/clean_mug.jpg
-    says out '^segment ' '^cards +1: 1 jpeg'
+    claim "a segmenter is a stage" 0 bench -p "$root/pipelines/founders.json" --batch 1 --threads 1 small.tga
+    says out '^segment ' '^cards +1: 1 tga'
     claim "the samples are the cards where none are named, and -q prints the table" 0 bench -q; says out '^cards +24: 15 jpeg' '^classify '
-    claim "every pixel is decoded if told so" 0 bench --decode exact cards/clean_mug.jpg; says out 'decoded in full$'
+    claim "every pixel is decoded if told so" 0 bench --decode exact small.tga; says out 'decoded in full$'
 fi
 
 # ---------------------------------------------------------------- models

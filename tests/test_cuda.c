@@ -6,8 +6,6 @@
 #include "cuda_network.h"
 #include "cuda_nets.h"
 
-#include <limits.h>
-#include <malloc.h>
 #include <math.h>
 
 /* ---------------------------------------------------------------- small networks */
@@ -238,8 +236,7 @@ Test(cuda, every_call_may_fail)
     struct pair pair = nets_of_pair();
     unsigned long closing, start = emulation_calls(), unseen = 0;
     struct bgd_err err = {0};
-    mallopt(M_MMAP_MAX, 0); /* the heap keeps its pages: most of the time would go into new ones for buffers of 32 MB */
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    emulation_leave_memory();
     must(live(&pair, &closing, &err), &err);
     unsigned long all = emulation_calls() - start;
     cr_expect_gt(all, 100);

@@ -1,8 +1,6 @@
 /* Several GPUs behind one engine. */
 #include "cuda_nets.h"
 
-#include <limits.h>
-#include <malloc.h>
 #include <pthread.h>
 
 static struct bgd_engine *open_on(const struct engine_case *c, uint64_t gpus, uint32_t lanes)
@@ -183,8 +181,7 @@ Test(cuda_gpus, every_call_may_fail_on_two_gpus)
 {
     struct engine_case *c = open_engine_case();
     struct bgd_err err = {0};
-    mallopt(M_MMAP_MAX, 0); /* as above */
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    emulation_leave_memory();
     emulation_devices(2);
     unsigned long start = emulation_calls();
     must(live_on_two(c, &err), &err);

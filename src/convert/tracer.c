@@ -311,7 +311,7 @@ static uint32_t union_attention(const struct net *net, const char *uam, uint32_t
 static uint32_t trace_map(const struct net *net, const char *module, const char *last, uint32_t x)
 {
     static const uint32_t dilations[] = {1, 1, 3, 5}, pads[] = {0, 1, 3, 5};
-    char block[KEY], name[NAME], dw[16];
+    char block[KEY], name[NAME], dw[32];
     uint32_t branches[4];
     join(block, module, "DWSConv");
     x = layer(net, block, "DWConv", "bn", x, window_of(1, 1, 1));

@@ -161,8 +161,8 @@ static int next_line(struct rows *rows, char **line, size_t *size, struct bgd_er
 
 int rows_next(struct rows *rows, const struct row **row, struct bgd_err *err)
 {
-    char *line;
-    size_t size;
+    char *line = NULL;
+    size_t size = 0;
     int more = 0;
     row_free(&rows->row);
     while (more == 0) {

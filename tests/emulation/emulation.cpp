@@ -7,7 +7,6 @@
  * Of several devices each thread has one that is current. Streams, events, graphs and device memory are one device's, and are
  * used while that one is current, or it is an error, also where CUDA would allow it; but for freeing and destroying.
  */
-#undef _FORTIFY_SOURCE /* its longjmp refuses to go to another stack */
 
 #include "emulation.h"
 
@@ -20,7 +19,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -43,7 +41,7 @@ const size_t guard_size = 4096; /* a page that cannot be accessed, below the sta
 const size_t stack_size = 256 * 1024;
 
 struct context {
-    jmp_buf left_off;
+    void *left_off[5]; /* of __builtin_setjmp */
     ucontext_t start; /* of a fiber that has not started yet */
     bool started = true;
     const void *stack = nullptr; /* bounds and handle as the sanitizers need them */
@@ -86,19 +84,26 @@ void after_switch(void *)
 }
 #endif
 
-/* Goes on with `to`, and returns when something switches back. A context is started by setcontext, and then switched by
- * longjmp, which, unlike swapcontext, makes no system call. */
-void switch_to(context &from, context &to)
+/* Returns where `to` left off, or starts it. */
+[[noreturn]] __attribute__((noinline, no_sanitize("address"))) void go_on(context &to)
+{
+    if (to.started)
+        __builtin_longjmp(to.left_off, 1);
+    to.started = true;
+    setcontext(&to.start);
+    abort();
+}
+
+/* Goes on with `to`, and returns when something switches back. A context is started by setcontext, and then switched by the
+ * compiler's own longjmp: unlike swapcontext it makes no system call, and unlike longjmp, AddressSanitizer does not take it for
+ * the end of the stack's frames, each of which it would then forget. */
+__attribute__((no_sanitize("address"))) void switch_to(context &from, context &to)
 {
     void *fake_stack = nullptr;
     previous = &from;
     before_switch(from, to, &fake_stack);
-    if (_setjmp(from.left_off) == 0) {
-        if (to.started)
-            _longjmp(to.left_off, 1);
-        to.started = true;
-        setcontext(&to.start);
-    }
+    if (__builtin_setjmp(from.left_off) == 0)
+        go_on(to);
     after_switch(fake_stack);
 }
 
@@ -420,6 +425,7 @@ std::atomic<unsigned> flags[devices_most];
 thread_local int current; /* device */
 std::atomic<int> capability{90};
 std::atomic<size_t> memory_limit{from_environment("BGDET_EMULATED_MEMORY", 0)};
+std::atomic<bool> memory_left{false};
 std::atomic<unsigned long> failing_call{0};
 std::atomic<unsigned long> first_sticky_call{from_environment("BGDET_EMULATED_FAIL_AT", 0)};
 
@@ -482,6 +488,11 @@ void emulation_sticky(void)
 void emulation_fail_memory(size_t bytes)
 {
     memory_limit = bytes;
+}
+
+void emulation_leave_memory(void)
+{
+    memory_left = true;
 }
 
 unsigned long emulation_calls(void)
@@ -808,7 +819,7 @@ class memory
         void *pointer;
         if ((limit && (size > limit || used > limit - size)) || posix_memalign(&pointer, 256, size))
             return nullptr;
-        if (!timer.on)
+        if (!timer.on && !memory_left)
             memset(pointer, 0xff, size); /* NAN in f16, bf16 and f32 */
         blocks[static_cast<char *>(pointer)] = {owner, size};
         return pointer;

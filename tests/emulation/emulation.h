@@ -45,6 +45,9 @@ void emulation_sticky(void);
 /* On each device, allocations beyond this many bytes together fail; 0: no limit. */
 void emulation_fail_memory(size_t bytes);
 
+/* Allocations from now on hold what malloc left there, not NaNs: where no value is looked at, that saves most of the time. */
+void emulation_leave_memory(void);
+
 /* Calls of the runtime so far. */
 unsigned long emulation_calls(void);
 

@@ -2,8 +2,8 @@
 # Runs that are killed, lose their power or get errors from the disk, at each call that changes something there, and are
 # then started again. Always: what has been published is whole, and the run ends with the bytes of an unbroken one.
 #   tests/faults/test_faults.sh SHIM BGDET      SHIM is the library of shim.c, BGDET the program
-#   TRIALS=N    as many as that of the faults, evenly chosen; 0: all of them (default: 600)
-#   KILLS=N     of a larger run, at random (default: 200)
+#   TRIALS=N    as many as that of the faults, evenly chosen; 0: all of them (default: 300)
+#   KILLS=N     of a larger run, at random (default: 100)
 #   SEED=N      of what is random (default: 1)
 set -u
 shim=$(realpath "$1")
@@ -14,7 +14,7 @@ model=$root/weights/resnet18-60x80.bgd
 . "$root/tests/claims.sh"
 folder=$(pwd -P) && cd "$folder" || exit 1 # the shim wants a path without links
 RANDOM=${SEED:-1}
-trials=${TRIALS:-600} kills=${KILLS:-200}
+trials=${TRIALS:-300} kills=${KILLS:-100}
 export shim bgdet model folder
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 # the shim comes before the sanitizer
 
