@@ -174,6 +174,48 @@ static bool is_plain_loop(const_dnnl_primitive_desc_t pd)
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && strncmp(name, "ref", 3) == 0;
 }
 
+/* Plans with the batch as a side of the picture if `*side`, or, where only a plain loop could do that, without. */
+static dnnl_status_t plan_placed(const struct builder *b, uint32_t index, bool first, bool *side, dnnl_primitive_attr_t attr,
+                                 dnnl_primitive_desc_t *pd)
+{
+    dnnl_status_t status = plan_conv(b, index, first, *side, attr, pd);
+    if (status || !*side || !is_plain_loop(*pd))
+        return status;
+    dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
+    *side = false;
+    return plan_conv(b, index, first, false, attr, pd);
+}
+
+/* Plans with `attr`, whose post-ops `post` are, and the sum of the op `add` behind them; `*value` is then what that makes. Where
+ * only a plain loop could do that (oneDNN 2.6 without AVX-512, 1x1 with an activation before the sum), *pd is NULL and nothing
+ * has changed. */
+static dnnl_status_t plan_with_residual(struct builder *b, uint32_t index, bool first, bool *side, const_dnnl_primitive_attr_t attr,
+                                        dnnl_post_ops_t post, uint32_t add, uint32_t *value, dnnl_primitive_desc_t *pd)
+{
+    dnnl_primitive_attr_t summed = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_clone(&summed, attr);
+    bool placed = *side;
+    uint32_t sum = model_op_value(b->model, add), fused = sum;
+    if (!status && !(status = dnnl_post_ops_append_sum(post, 1.0f))) {
+        fused = take_activation(b, sum, post);
+        if (!(status = dnnl_primitive_attr_set_post_ops(summed, post)))
+            status = plan_placed(b, index, first, &placed, summed, pd);
+    }
+    if (!status && !is_plain_loop(*pd)) {
+        b->done[add] = true;
+        *value = fused;
+        *side = placed;
+    } else if (!status) {
+        dnnl_primitive_desc_destroy(*pd);
+        *pd = NULL;
+        if (fused != sum)
+            b->done[fused - b->model->header->n_inputs] = false;
+    }
+    dnnl_primitive_attr_destroy(summed);
+    return status;
+}
+
 static int build_conv(struct builder *b, uint32_t index)
 {
     const struct bgd_format_op *op = &b->model->ops[index];
@@ -192,21 +234,14 @@ static int build_conv(struct builder *b, uint32_t index)
     if (status)
         goto done;
     value = take_activation(b, value, post);
-    uint32_t add, residual = find_residual(b, value, source, &add);
-    if (residual != NONE && dnnl_post_ops_append_sum(post, 1.0f) == dnnl_success) {
-        b->done[add] = true;
-        value = model_op_value(b->model, add);
-        value = take_activation(b, value, post);
-    } else {
-        residual = NONE;
-    }
-    if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) || (status = plan_conv(b, index, first, side, attr, &pd)))
+    if ((status = dnnl_primitive_attr_set_post_ops(attr, post)))
         goto done;
-    if (side && is_plain_loop(pd)) {
-        dnnl_primitive_desc_destroy(pd);
-        pd = NULL;
-        side = false;
-        if ((status = plan_conv(b, index, first, side, attr, &pd)))
+    uint32_t add, residual = find_residual(b, value, source, &add);
+    if (residual != NONE && (status = plan_with_residual(b, index, first, &side, attr, post, add, &value, &pd)))
+        goto done;
+    if (!pd) {
+        residual = NONE;
+        if ((status = plan_placed(b, index, first, &side, attr, &pd)))
             goto done;
     }
 

@@ -107,6 +107,9 @@ claim "convert refuses an optimizer's file" 65 "$bgdet" convert "$fixtures/optim
 for file in "$root"/pipelines/*.json; do
     claim "$(basename "$file") opens" 0 "$bgdet" score -q -p "$file" "$cards/clean_mug.jpg"; says out '"status":"ok"'
 done
+claim "no convolution is left to oneDNN's plain loops" 0 env DNNL_VERBOSE=1 "$bgdet" score -q -p "$root/pipelines/founders.json" \
+    --device onednn --threads 1 "$root/samples/cards/clean_mug.jpg"
+says out 'exec,cpu,convolution,jit'; check "some are" test "$(grep -c 'exec,cpu,convolution,ref' out)" -eq 0
 # fixtures/segmenter.bgd: what is not white is object
 part() { echo "\"segmenter\": {\"model\": \"$root/tests/fixtures/segmenter.bgd\", \"width\": 48, \"height\": 64, \"sees\": \"$1\", \"alpha\": $2}"; }
 whole="\"classifier\": {\"model\": \"$model\"}"
