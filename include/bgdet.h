@@ -208,7 +208,7 @@ struct bgd_engine_options {
     uint64_t gpus;      /* that share the work, all of one kind; no CPU stands in for them. 0: GPU 0, if the device is CUDA */
     enum bgd_precision precision;
     uint32_t batch;     /* pictures per call of bgd_engine_score at the most; 0: the device's own choice */
-    uint32_t lanes;     /* calls that may run at the same time, at the most; 0: 1 */
+    uint32_t lanes;     /* calls that may run at the same time, on each GPU, at the most; 0: 1 */
     uint32_t gpu_lanes; /* where the calls wait (bgd_engine_waits), those on each GPU, instead; 0: as `lanes` */
     bool uncalibrated;  /* every P as the network says it, for whoever fits a calibration: its verdicts are of no use */
     bool evidence;      /* results say where: bgd_result.regions. It changes nothing else in them */
@@ -233,7 +233,7 @@ void bgd_engine_close(struct bgd_engine *engine);
 
 const char *bgd_engine_device(const struct bgd_engine *engine); /* the backend taken: "onednn", ... */
 uint64_t bgd_engine_gpus(const struct bgd_engine *engine);      /* the set that is used; 0 on a CPU */
-uint32_t bgd_engine_lanes(const struct bgd_engine *engine);     /* calls at the same time: as in the options, or fewer */
+uint32_t bgd_engine_lanes(const struct bgd_engine *engine);     /* calls at the same time, on all GPUs together */
 uint32_t bgd_engine_batch(const struct bgd_engine *engine);     /* pictures per call at the most */
 bool bgd_engine_halved(const struct bgd_engine *engine);        /* the batch, since the device's memory holds no more */
 /* Does a call of bgd_engine_score for the most part wait, asleep, for a device that computes apart from the host? Otherwise it

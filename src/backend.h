@@ -89,6 +89,7 @@ struct backend {
     int (*feed)(struct exec *exec, uint32_t n, const struct bgd_image *const *images, const struct backend_mask *mask,
                 struct bgd_err *err);
 
+    /* Inputs stay: it may be run again. */
     int (*run)(struct exec *exec, uint32_t n, struct bgd_err *err);
 
     /* Copies graph output `output` (0-based among the outputs) as (n, c, h, w); waits for run. */
@@ -103,7 +104,7 @@ struct backend {
      * times[i] is op i's. What is computed between ops counts with the op that it is done for: an input's change of layout, or its
      * copy, with the op that reads it; an output's unpacking with the op that computes it (an output that is an input: with none).
      * An op that takes no step, since the ops before it leave its value in place (concat), has the number of the latest of those.
-     * Outputs are as after `run`.
+     * Inputs stay, and outputs are as after `run`.
      */
     int (*profile)(struct exec *exec, uint32_t n, uint32_t repeats, struct backend_op_time *times, struct bgd_err *err);
 };

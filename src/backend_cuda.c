@@ -446,7 +446,8 @@ static int cuda_fetch(struct exec *exec, uint32_t output, uint32_t n, float *val
 /* ---------------------------------------------------------------- measuring */
 
 /* A pass, step by step, with an event before each step and behind the last. The captured pass goes before it, so that the device
- * is busy while the host puts the steps into the stream: what is measured between events is then the device's time alone. */
+ * is busy while the host puts the steps into the stream: what is measured between events is then the device's time alone, unless
+ * a pass is shorter than that takes (single pictures: 100 steps, some microseconds each). */
 static int time_pass(struct exec *exec, uint32_t n, cudaEvent_t *events, uint32_t repeat, struct measure_steps *times,
                      struct bgd_err *err)
 {

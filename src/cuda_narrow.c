@@ -47,7 +47,9 @@ static float scale_filter(const float *from, uint32_t in, uint32_t taps, float *
     float most = 0;
     for (size_t i = 0; i < (size_t)in * taps; i++)
         most = fmaxf(most, fabsf(from[i]));
-    float scale = most > 0 ? most / E4M3_MOST : 1;
+    float scale = most / E4M3_MOST;
+    if (!(scale > 0)) /* also of weights so small that it is 0 in f32 */
+        scale = 1;
     for (uint32_t i = 0; i < in; i++)
         for (uint32_t tap = 0; tap < taps; tap++)
             to[(size_t)tap * padded(in) + i] = from[(size_t)i * taps + tap] / scale;

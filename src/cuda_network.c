@@ -54,7 +54,7 @@ static int build_steps(struct cuda_builder *b)
         net->inputs[i] = cuda_place(b, i, net->type);
         if (net->inputs[i].block == NONE)
             return b->err->code;
-        net->blocks[net->inputs[i].block].first = 0; /* written before the first step */
+        net->blocks[net->inputs[i].block].first = 0; /* written before the first step; and a pass may be run again */
         b->computed[i] = true;
     }
     for (uint32_t i = 0; i < h->n_ops; i++)
@@ -75,6 +75,8 @@ static int build_steps(struct cuda_builder *b)
         if (cuda_add_step(b, &output))
             return b->err->code;
     }
+    for (uint32_t i = 0; i < h->n_inputs; i++)
+        net->blocks[net->inputs[i].block].last = net->n_steps;
     return 0;
 }
 
@@ -130,6 +132,9 @@ static int make_plan(struct cuda_network *net, uint32_t index, struct cudnn *cud
     struct cuda_step *step = &net->steps[index];
     if (step->kind != CUDA_CONV)
         return 0;
+    const struct cudnn_conv *c = &step->conv;
+    if ((uint64_t)c->h * c->w * c->pitch > INT32_MAX / c->n || (uint64_t)c->out_h * c->out_w * c->out_pitch > INT32_MAX / c->n)
+        return err_set(err, BGD_MEMORY, "op %s: a value of more than 2^31 numbers for %u pictures", step->name, c->n);
     if (cudnn_plan_make(cudnn, &step->conv, tuner, &step->plan, err))
         return err_prefix(err, "op %s: ", step->name);
     if (cudnn_plan_workspace(step->plan) == 0)

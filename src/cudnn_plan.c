@@ -325,6 +325,10 @@ static int choose(struct cudnn_tuner *tuner, struct candidates *c, uint32_t *cho
         if (cudnn_tuner_start(tuner, err)) /* each time: a plan that crashes takes the device with it */
             return err->code;
         if (cudnn_tuner_time(tuner, c->conv, c->plans[i], &times[i], &reason)) {
+            if (reason.code == BGD_MEMORY) { /* of a batch that fits all of them are timed */
+                *err = reason;
+                return err->code;
+            }
             times[i] = INFINITY;
             append(c->tried, "%s%s does not run: %s", *c->tried ? ", " : "", c->plans[i]->name, reason.text);
         }

@@ -59,6 +59,8 @@ static void find_lifetimes(const struct bgd_model *model, struct span *values)
             values[model->ops[i].inputs[k]].last = i;
     for (uint32_t i = 0; i < h->n_outputs; i++)
         values[h->outputs[i]].last = h->n_ops;
+    for (uint32_t i = 0; i < h->n_inputs; i++)
+        values[i].last = h->n_ops; /* a pass may be run again */
 }
 
 int plan_build(const struct bgd_model *model, uint32_t batch, struct plan *plan, struct bgd_err *err)

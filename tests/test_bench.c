@@ -41,7 +41,7 @@ Test(bench, a_rate_is_the_median_between_its_percentiles)
 /* Two stages of 200 and 300 images a second that take turns: 1 / (1/200 + 1/300) = 120. */
 Test(bench, stages_of_a_cpu_take_turns)
 {
-    const struct bench_stage stages[] = {{"decode", false, {200, 1, 1000, 5}}, {"classify", false, {300, 1, 1000, 5}}};
+    const struct bench_stage stages[] = {{"decode", false, {200, 1, 1000, 5}, 1}, {"classify", false, {300, 1, 1000, 5}, 1}};
     assert_near(bench_allowed(stages, 2), 120);
     assert_near(bench_allowed(stages, 1), 200);
 }
@@ -49,13 +49,23 @@ Test(bench, stages_of_a_cpu_take_turns)
 /* The host's 120 beside the device's 1 / (1/1000 + 1/250) = 200, and then its 1 / (1/100 + 1/100) = 50. */
 Test(bench, a_device_works_beside_its_host)
 {
-    struct bench_stage stages[] = {{"decode", false, {.median = 200}},
-                                   {"feed", true, {.median = 1000}},
-                                   {"classify", true, {.median = 250}},
-                                   {"write", false, {.median = 300}}};
+    struct bench_stage stages[] = {{"decode", false, {.median = 200}, 1},
+                                   {"feed", true, {.median = 1000}, 1},
+                                   {"classify", true, {.median = 250}, 1},
+                                   {"write", false, {.median = 300}, 1}};
     assert_near(bench_allowed(stages, 4), 120);
     stages[1].rate.median = stages[2].rate.median = 100;
     assert_near(bench_allowed(stages, 4), 50);
+}
+
+/* A quarter of the threads find evidence of 300 images a second, all would of 1200: 1 / (1/400 + 1/1200) = 300. At 200 by that
+ * quarter the whole could do 1 / (1/400 + 1/800) = 267, the quarter does not. */
+Test(bench, a_stage_of_few_threads_costs_the_others_little_and_is_a_limit_by_itself)
+{
+    struct bench_stage stages[] = {{"decode", false, {.median = 400}, 1}, {"evidence", false, {.median = 300}, 0.25}};
+    assert_near(bench_allowed(stages, 2), 300);
+    stages[1].rate.median = 200;
+    assert_near(bench_allowed(stages, 2), 200);
 }
 
 /* ---------------------------------------------------------------- charts */

@@ -405,6 +405,20 @@ Test(cuda, a_batch_that_does_not_fit_is_halved)
     close_engine_case(c);
 }
 
+/* cuDNN's tensors and the loops of others have 32 bits for a number's place. The engine halves a batch that has no memory. */
+Test(cuda, a_value_of_more_than_2_to_the_31_numbers_is_no_memory)
+{
+    struct net net = pipelines_classifier(4, 64, 80, 2);
+    struct device *device = open_device(BGD_PRECISION_F16);
+    struct exec *exec;
+    struct bgd_err err = {0};
+    cr_expect_eq(backend_cuda.prepare(device, 0, net.model, 65535, NULL, &exec, &err), BGD_MEMORY);
+    cr_expect(strstr(err.text, "more than 2^31 numbers for 65535 pictures"), "%s", err.text);
+    cr_expect_eq(emulation_device_bytes(), 0);
+    backend_cuda.close(device);
+    net_close(&net);
+}
+
 Test(cuda, a_lane_that_does_not_fit_is_left_out)
 {
     struct engine_case *c = open_engine_case();

@@ -16,14 +16,19 @@ struct bench_stage {
     const char *name;
     bool on_device; /* a device with memory of its own does it, while the host does something else */
     struct bench_rate rate;
+    double part; /* of its side's processors that the rate is of, above 0; 1: all of them */
 };
+
+/* Seconds for an image, were all processors of its side at work. */
+double bench_stage_seconds(const struct bench_stage *stage);
 
 /* Of `n` >= 1 repetitions' rates, which are sorted. */
 struct bench_rate bench_rate_of(double *rates, uint32_t n);
 
 /*
  * The images per second that the stages' medians allow when all are at work together. Stages that share the same processors
- * take turns: 1 / (sum of 1 / rate). Those of the device, where there are any, run beside those of the host: the slower side's.
+ * take turns: 1 / (sum of bench_stage_seconds). Those of the device, where there are any, run beside those of the host: the slower
+ * side's. And no more than each stage alone.
  */
 double bench_allowed(const struct bench_stage *stages, uint32_t n);
 

@@ -8,6 +8,7 @@
 #include "file.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,12 @@ bool bench_part_on_device(enum bench_part part, const struct session *session)
 {
     bool lane = part == BENCH_FEED || part == BENCH_SEGMENT || part == BENCH_CLASSIFY;
     return lane && engine_lane(session->engine, 0).backend->own_memory;
+}
+
+double bench_part_of(enum bench_part part, const struct session *session, uint32_t threads)
+{
+    bool all = part == BENCH_READ || part == BENCH_DECODE || part == BENCH_WRITE || bench_part_on_device(part, session);
+    return all ? 1 : fmin(1, (double)bgd_engine_lanes(session->engine) / threads);
 }
 
 /* ---------------------------------------------------------------- what threads do */

@@ -34,6 +34,9 @@ const char *bench_part_name(enum bench_part part);
 /* Does the device do it, beside the host? Of a device without memory of its own, nothing. */
 bool bench_part_on_device(enum bench_part part, const struct session *session);
 
+/* The part of its side's processors that bench_stages_measure puts to work: lanes of a device are fewer than the host's threads. */
+double bench_part_of(enum bench_part part, const struct session *session, uint32_t threads);
+
 struct bench_stages;
 
 /* `results`: one per card, what a run has found; `folder`: bench_rows.h's. All is borrowed. BGD_MEMORY, and what a device says. */

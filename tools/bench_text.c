@@ -86,7 +86,7 @@ static double side_seconds(const struct bench_report *r, bool on_device)
     double sum = 0;
     for (uint32_t i = 0; i < r->n_stages; i++)
         if (r->stages[i].on_device == on_device)
-            sum += 1 / r->stages[i].rate.median;
+            sum += bench_stage_seconds(&r->stages[i]);
     return sum;
 }
 
@@ -105,7 +105,7 @@ static void print_stages(FILE *file, const struct bench_report *r)
             r->own_memory ? ", host's or device's" : "");
     for (uint32_t i = 0; i < r->n_stages; i++) {
         const struct bench_stage *stage = &r->stages[i];
-        double share = 1 / stage->rate.median / side_seconds(r, stage->on_device);
+        double share = bench_stage_seconds(stage) / side_seconds(r, stage->on_device);
         fprintf(file, "%-9s%-9s", stage->name, stage->on_device ? " (device)" : "");
         put_rate(file, &stage->rate);
         fprintf(file, " %5.1f %%", 100 * share);

@@ -67,7 +67,9 @@ static int measure_stages(struct bench *bench, struct bgd_err *err)
         if (part == BENCH_SEGMENT && !bench->session.pipeline->segmenter)
             continue;
         struct bench_stage *stage = &report->stages[report->n_stages++];
-        *stage = (struct bench_stage){.name = bench_part_name(part), .on_device = bench_part_on_device(part, &bench->session)};
+        *stage = (struct bench_stage){.name = bench_part_name(part),
+                                      .on_device = bench_part_on_device(part, &bench->session),
+                                      .part = bench_part_of(part, &bench->session, report->threads)};
         if (measure_part(bench, part, report->threads, &stage->rate, err))
             return err->code;
     }
@@ -213,7 +215,8 @@ static int profile_models(struct bench *bench, struct bgd_err *err)
 static int reckon(struct bench *bench, const char *name, const struct bgd_model *model, struct bgd_err *err)
 {
     const struct bench_settings *s = bench->settings;
-    bool halves = s->session.engine.precision == BGD_PRECISION_F16 || s->session.engine.precision == BGD_PRECISION_BF16;
+    enum bgd_precision precision = s->session.engine.precision;
+    bool halves = precision == BGD_PRECISION_F16 || precision == BGD_PRECISION_BF16 || precision == BGD_PRECISION_F8;
     const struct backend_ceilings ceilings = {.copy = s->copy, .macs = s->flops / 2, .element_bytes = halves ? 2 : 4};
     uint32_t batch = s->session.engine.batch ? s->session.engine.batch : BATCH_UNKNOWN;
     return roofline_build(model, &ceilings, NULL, batch, &next_network(bench, name)->roofline, err);
@@ -319,7 +322,8 @@ static int measure_models(struct bench *bench, struct bgd_err *err)
     const struct bgd_engine_options *engine = &bench->settings->session.engine;
     struct bgd_err passed_over;
     if (session_catch_signals(err) || open_models(bench, err) ||
-        backend_open(engine->device, engine->gpus, engine->precision, &bench->backend, &bench->device, &passed_over, err))
+        backend_open(engine->device, engine->gpus, engine->precision, &bench->backend, &bench->device, &passed_over, err) ||
+        (engine->autotune && bench->backend->autotune(bench->device, err)))
         return err->code;
     fill_device(&bench->report, bench->backend, bench->device);
     bench->n_steps = 1 + (uint32_t)bench->n_models;
