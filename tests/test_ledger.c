@@ -7,8 +7,8 @@
 #include "scratch.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>

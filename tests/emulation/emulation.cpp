@@ -84,8 +84,8 @@ void after_switch(void *)
 }
 #endif
 
-/* Returns where `to` left off, or starts it. */
-[[noreturn]] __attribute__((noinline, no_sanitize("address"))) void go_on(context &to)
+/* Returns where `to` left off, or starts it. ThreadSanitizer would count an entry of it on that stack, and no exit. */
+[[noreturn]] __attribute__((noinline, no_sanitize("address", "thread"))) void go_on(context &to)
 {
     if (to.started)
         __builtin_longjmp(to.left_off, 1);
@@ -97,7 +97,7 @@ void after_switch(void *)
 /* Goes on with `to`, and returns when something switches back. A context is started by setcontext, and then switched by the
  * compiler's own longjmp: unlike swapcontext it makes no system call, and unlike longjmp, AddressSanitizer does not take it for
  * the end of the stack's frames, each of which it would then forget. */
-__attribute__((no_sanitize("address"))) void switch_to(context &from, context &to)
+__attribute__((no_sanitize("address", "thread"))) void switch_to(context &from, context &to)
 {
     void *fake_stack = nullptr;
     previous = &from;
