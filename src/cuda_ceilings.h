@@ -5,7 +5,8 @@
 #include "backend.h"
 #include "cudnn_plan.h"
 
-/* On the current device, for elements of that type. Needs for a moment 512 MB of its memory, in f32 805 MB, and a workspace. BGD_DEVICE, BGD_MEMORY. */
+/* On the current device, for elements of that type. Needs for a moment 512 MB of its memory, in f32 805 MB, and a workspace.
+ * BGD_DEVICE, BGD_MEMORY. */
 int cuda_ceilings_measure(enum kernel_type type, struct cudnn *cudnn, struct backend_ceilings *ceilings, struct bgd_err *err);
 
 #endif

@@ -188,8 +188,8 @@ static dnnl_status_t plan_placed(const struct builder *b, uint32_t index, bool f
 }
 
 /* Plans with `attr`, whose post-ops `post` are, and the sum of the op `add` behind them; `*value` is then what that makes. Where
- * only a plain loop could do that (oneDNN 2.6 without AVX-512, 1x1 with an activation before the sum), *pd is NULL and nothing
- * has changed. */
+ * only a plain loop could do that (seen of oneDNN 2.6 without AVX-512: 1x1 with SELU before the sum), *pd is NULL and nothing has
+ * changed. */
 static dnnl_status_t plan_with_residual(struct builder *b, uint32_t index, bool first, bool *side, const_dnnl_primitive_attr_t attr,
                                         dnnl_post_ops_t post, uint32_t add, uint32_t *value, dnnl_primitive_desc_t *pd)
 {

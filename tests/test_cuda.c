@@ -405,7 +405,7 @@ Test(cuda, a_batch_that_does_not_fit_is_halved)
     close_engine_case(c);
 }
 
-/* cuDNN's tensors and the loops of others have 32 bits for a number's place. The engine halves a batch that has no memory. */
+/* Whether cuDNN takes such values no GPU has shown; the engine halves a batch that has no memory. */
 Test(cuda, a_value_of_more_than_2_to_the_31_numbers_is_no_memory)
 {
     struct net net = pipelines_classifier(4, 64, 80, 2);

@@ -39,7 +39,7 @@ Test(cuda_narrow, f8_wants_a_device_that_has_it)
 }
 
 /* As f16 differs from E4M3 by a rounding of the result: inputs and weights of E4M3 are multiplied as they are. A channel's weights
- * are E4M3 times a power of two of its own, with 448 among them. */
+ * are E4M3 times a power of two of its own, with 448 among them; one channel's are zeros but for a value that is none in E4M3. */
 Test(cuda_narrow, f8_of_e4m3_values_is_exact)
 {
     enum { C = 136, OUT = 120, SIDE = 17, N = 2, TAPS = 9 };
@@ -55,6 +55,8 @@ Test(cuda_narrow, f8_of_e4m3_values_is_exact)
                                                                   (random_bits(2, (o * C + i) * TAPS + k) & 0x80)));
         weight[o][o][4] = scale * E4M3_MOST;
     }
+    memset(weight[3], 0, sizeof weight[3]);
+    weight[3][0][0] = 0x1p-149f;
     for (size_t i = 0; i < sizeof input / 4; i++)
         input[i] = e4m3_to_float((uint8_t)(random_bits(3, i) % 0x48 | (random_bits(4, i) & 0x80)));
     struct graph *g = net_graph();

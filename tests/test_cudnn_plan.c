@@ -274,6 +274,24 @@ Test(cudnn_plan, is_an_error_if_none_runs)
     cudnn_close(cudnn);
 }
 
+/* Or a plan that needs little would be kept for all later runs, whatever their batch is. */
+Test(cudnn_plan, too_little_memory_to_time_one_is_the_error_that_halves_a_batch)
+{
+    struct cudnn *cudnn = open_cudnn(NULL, NULL);
+    struct cudnn_tuner *tuner = open_tuner(cudnn);
+    const struct cudnn_conv conv = example(KERNEL_F16), largest = example(KERNEL_F32);
+    struct cudnn_plan *plan;
+    struct bgd_err err;
+    set_times(50);
+    emulation_fail_memory(cudnn_tuner_bytes(&largest) + 999); /* a workspace has 1,000 */
+    cr_expect_eq(cudnn_plan_make(cudnn, &conv, tuner, &plan, &err), BGD_MEMORY);
+    cr_expect_null(plan);
+    cr_expect(strstr(err.text, "a plan's workspace"), "%s", err.text);
+    emulation_fail_memory(0);
+    cudnn_tuner_close(tuner);
+    cudnn_close(cudnn);
+}
+
 Test(cudnn_plan, is_an_error_if_one_takes_the_device_with_it)
 {
     struct cudnn *cudnn = open_cudnn(NULL, NULL);

@@ -54,6 +54,7 @@ static void add_stages(cJSON *root, const struct bench_report *r)
         cJSON *stage = cJSON_CreateObject();
         cJSON_AddStringToObject(stage, "name", r->stages[i].name);
         cJSON_AddStringToObject(stage, "on", r->stages[i].on_device ? "device" : "host");
+        cJSON_AddNumberToObject(stage, "part", r->stages[i].part);
         cJSON_AddItemToArray(stages, add_rate(stage, &r->stages[i].rate));
     }
     cJSON *whole = add_rate(cJSON_AddObjectToObject(root, "end_to_end"), &r->whole);
