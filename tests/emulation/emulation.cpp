@@ -27,7 +27,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/asan_interface.h>
 #elif defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -180,9 +180,13 @@ fiber::fiber()
     makecontext(&start, fiber_main, 0);
 }
 
+/* fiber_main never returns, so AddressSanitizer still guards its frame: also in what is mapped there next, the shared memory of
+ * another host thread's blocks, say. */
 fiber::~fiber()
 {
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(stack, size);
+#elif defined(__SANITIZE_THREAD__)
     __tsan_destroy_fiber(handle);
 #endif
     munmap(memory, guard_size + stack_size);
