@@ -86,7 +86,8 @@ static char *draw(double x)
     struct bench_cards cards = {.n = 1, .formats = {[BGD_JPEG] = 1}, .bytes = x, .pixels = x};
     struct roofline_step steps[] = {{"a", "conv", 1, x, x, x, true, x}, {"b", "conv", 1, x, x, x, false, x}};
     struct bench_network network = {"network", {.ceilings = {x, x, 4}, .macs = x, .measured = 1, .steps = steps, .n_steps = 2}};
-    struct bench_report report = {.cards = &cards,
+    struct bench_report report = {.commit = "0123456789ab",
+                                  .cards = &cards,
                                   .n_stages = 2,
                                   .stages = {{"decode", false, rate}, {"classify", true, rate}},
                                   .whole = rate,

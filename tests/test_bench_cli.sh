@@ -64,7 +64,7 @@ check "temporary files are left: $(ls tmp)" test -z "$(ls tmp)"
 if command -v xmllint >/dev/null; then check "the SVG is no XML" xmllint --noout r.svg; fi
 if command -v python3 >/dev/null; then
     cat >look.py <<'PY'
-import json, sys
+import json, re, sys
 report = json.load(open(sys.argv[1]))
 n = int(sys.argv[3])
 def rate(r):
@@ -84,7 +84,7 @@ assert abs(whole["share"] - whole["median"] / whole["allowed"]) < 1e-9
 cards = report["cards"]
 assert cards["count"] == 3 and cards["formats"]["jpeg"] == 2 and cards["formats"]["webp"] == 1
 assert cards["median_pixels"] > 10000 and cards["median_bytes"] > 1000
-assert report["version"] and report["date"] and report["processors"] >= 1 and report["threads"] == n and report["batch"] == n
+assert report["version"] and re.fullmatch("([0-9a-f]{7,}(-dirty)?)?", report["commit"]) and report["date"] and report["processors"] >= 1 and report["threads"] == n and report["batch"] == n
 for over, names in ("batch", ["resnet18"]), ("threads", ["decode", "end to end"]):
     assert [c["name"] for c in report["sweep"][over]] == names
     for curve in report["sweep"][over]:
@@ -119,6 +119,7 @@ says out '2 bytes an element'
 claim "a pipeline's networks by given ceilings" 0 "$bgdet" bench --roofline --ceilings 100,1 -p "$root/pipelines/default.json" --svg all.svg
 says out '^tracer-te0: ' '^resnet18: ' '4 bytes an element'; says all.svg '>tracer-te0<'
 claim "a model on this device" 0 "$bgdet" bench --seconds 0.01 --roofline --batch $n "$model"; says out "^device +$device: " '60x80.bgd: '
+if [ "$device" = onednn ] && "$bgdet" --version | grep -q cuda; then says err '^bgdet: on the CPU \(onednn\), since CUDA: '; fi
 claim "a missing model is named" 66 "$bgdet" bench --roofline gone.bgd; says err 'gone.bgd'
 echo "not a model" >bad.bgd
 claim "a file that is no model is refused" 65 "$bgdet" bench --roofline bad.bgd; says err 'bad.bgd'

@@ -27,6 +27,7 @@ struct bench_network {
 };
 
 struct bench_report {
+    const char *commit;      /* that was built: "6770fc5b2a1e", with "-dirty" if it was changed; "" outside of a checkout */
     char date[32];           /* UTC: "2026-11-24 18:02" */
     char cpu[128];           /* its model; "" if nobody says it */
     uint32_t processors;     /* that this process may use */

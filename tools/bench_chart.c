@@ -312,8 +312,8 @@ static void put_head(struct chart *chart, const struct bench_report *r)
         put_words(chart, "soft", chart->top, text);
         chart->top += 18;
     }
-    snprintf(text, sizeof text, "%s%sversion %s, %s UTC", r->pipeline ? r->pipeline : "", r->pipeline ? "; " : "", BGD_VERSION,
-             r->date);
+    snprintf(text, sizeof text, "%s%sversion %s%s%s, %s UTC", r->pipeline ? r->pipeline : "", r->pipeline ? "; " : "", BGD_VERSION,
+             *r->commit ? ", commit " : "", r->commit, r->date);
     put_words(chart, "soft", chart->top, text);
     chart->top += CHART_GAP;
 }

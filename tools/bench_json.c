@@ -14,6 +14,7 @@ static cJSON *add_rate(cJSON *object, const struct bench_rate *rate)
 static void add_head(cJSON *root, const struct bench_report *r)
 {
     cJSON_AddStringToObject(root, "version", BGD_VERSION);
+    cJSON_AddStringToObject(root, "commit", r->commit);
     cJSON_AddStringToObject(root, "date", r->date);
     json_add_name(root, "cpu", r->cpu);
     cJSON_AddNumberToObject(root, "processors", r->processors);

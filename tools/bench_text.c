@@ -57,7 +57,7 @@ void bench_formats(const struct bench_cards *cards, char text[BENCH_FORMATS_TEXT
 static void print_head(FILE *file, const struct bench_report *r)
 {
     char formats[BENCH_FORMATS_TEXT];
-    fprintf(file, "bgdet " BGD_VERSION ", %s UTC\n", r->date);
+    fprintf(file, "bgdet " BGD_VERSION "%s%s, %s UTC\n", *r->commit ? ", commit " : "", r->commit, r->date);
     if (r->device) {
         fprintf(file, "device     %s: ", r->device);
         utf8_print(file, r->text);

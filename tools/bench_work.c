@@ -3,6 +3,7 @@
 #include "bench_networks.h"
 #include "bench_rows.h"
 #include "bench_whole.h"
+#include "commit.h"
 #include "engine.h"
 #include "err.h"
 #include "tools.h"
@@ -246,6 +247,7 @@ static void fill_head(struct bench *bench)
     struct bench_report *report = &bench->report;
     time_t now = time(NULL);
     struct tm utc;
+    report->commit = BGD_COMMIT;
     strftime(report->date, sizeof report->date, "%Y-%m-%d %H:%M", gmtime_r(&now, &utc));
     read_cpu(report->cpu);
     report->processors = flow_processors();
@@ -325,6 +327,8 @@ static int measure_models(struct bench *bench, struct bgd_err *err)
         backend_open(engine->device, engine->gpus, engine->precision, &bench->backend, &bench->device, &passed_over, err) ||
         (engine->autotune && bench->backend->autotune(bench->device, err)))
         return err->code;
+    if (!bench->settings->session.quiet)
+        session_announce_cpu(bench->backend->name, passed_over.code ? passed_over.text : "");
     fill_device(&bench->report, bench->backend, bench->device);
     bench->n_steps = 1 + (uint32_t)bench->n_models;
     return profile_models(bench, err);

@@ -132,11 +132,17 @@ void session_close(struct session *session)
     bgd_pipeline_close(session->pipeline);
 }
 
+void session_announce_cpu(const char *device, const char *passed_over)
+{
+    if (*passed_over)
+        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", device, passed_over);
+}
+
 void session_announce(struct session *session)
 {
     const struct bgd_engine *engine = session->engine;
-    if (!session->announced && !session->settings.quiet && *bgd_engine_passed_over(engine))
-        fprintf(stderr, "bgdet: on the CPU (%s), since %s\n", bgd_engine_device(engine), bgd_engine_passed_over(engine));
+    if (!session->announced && !session->settings.quiet)
+        session_announce_cpu(bgd_engine_device(engine), bgd_engine_passed_over(engine));
     if (!session->announced && bgd_engine_halved(engine))
         fprintf(stderr, "bgdet: the device's memory holds batches of %u, not more\n", bgd_engine_batch(engine));
     session->announced = true;

@@ -57,6 +57,9 @@ bool session_stopped(void);
 /* Gives the signals back: from here on they end the process at once. For work that has no good order to end in. */
 void session_let_go(void);
 
+/* Says on stderr that the work is done on the CPU, and why: `passed_over`, "" if no faster device was asked. */
+void session_announce_cpu(const char *device, const char *passed_over);
+
 /* Says on stderr, once, what a person should know of the device: why it is not a faster one, and that its memory is small. */
 void session_announce(struct session *session);
 
