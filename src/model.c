@@ -361,17 +361,15 @@ int model_output(const struct bgd_model *model, const char *name)
 void model_read_tensor(const struct bgd_model *model, uint32_t tensor, float *out)
 {
     const struct bgd_format_tensor *t = &model->tensors[tensor];
-    const uint8_t *data = model->bytes + t->offset;
+    const void *data = model->bytes + t->offset; /* a multiple of BGD_FORMAT_ALIGN */
     if (t->dtype == BGD_F32) {
         memcpy(out, data, (size_t)t->bytes);
         return;
     }
+    const uint16_t *halves = data;
     uint64_t count = model_tensor_count(t);
-    for (uint64_t i = 0; i < count; i++) {
-        uint16_t half;
-        memcpy(&half, data + 2 * i, sizeof half);
-        out[i] = half_to_float(half);
-    }
+    for (uint64_t i = 0; i < count; i++)
+        out[i] = half_to_float(halves[i]);
 }
 
 void model_hash_text(const struct bgd_model *model, char text[HASH_TEXT])

@@ -306,9 +306,12 @@ static void put_head(struct chart *chart, const struct bench_report *r)
     }
     if (r->cards) {
         bench_formats(r->cards, formats);
-        snprintf(text, sizeof text, "%u card%s: %s, median %.2f megapixels and %.0f KB; %u threads, %u lanes, batches of %u",
-                 r->cards->n, r->cards->n == 1 ? "" : "s", formats, r->cards->pixels / 1e6, r->cards->bytes / 1e3, r->threads,
-                 r->lanes, r->batch);
+        snprintf(text, sizeof text, "%u card%s: %s, median %.2f megapixels and %.0f KB", r->cards->n, r->cards->n == 1 ? "" : "s",
+                 formats, r->cards->pixels / 1e6, r->cards->bytes / 1e3);
+        put_words(chart, "soft", chart->top, text);
+        chart->top += 18;
+        snprintf(text, sizeof text, "%u thread%s, %u lane%s, batches of %u", r->threads, r->threads == 1 ? "" : "s", r->lanes,
+                 r->lanes == 1 ? "" : "s", r->batch);
         put_words(chart, "soft", chart->top, text);
         chart->top += 18;
     }

@@ -150,8 +150,9 @@ static void put_name(const struct chart *chart, double y, const struct roofline_
 {
     char text[128];
     size_t length = strlen(step->name);
-    snprintf(text, sizeof text, "%u %s: %.0f %% of its limit, %.0f %% of the time", index + 1,
-             step->name + (length > NAME ? length - NAME : 0), 100 * step->limit / step->seconds, 100 * step->seconds / all);
+    bool cut = length > NAME;
+    snprintf(text, sizeof text, "%u %s%s: %.0f %% of its limit, %.0f %% of the time", index + 1, cut ? "\u2026" : "",
+             step->name + (cut ? length - NAME : 0), 100 * step->limit / step->seconds, 100 * step->seconds / all);
     svg_label(chart->svg, "start", chart->left, y, text);
 }
 
