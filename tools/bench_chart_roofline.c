@@ -13,7 +13,7 @@ enum {
     AXIS = 40,
     NAMED = 5,
     LINE = 16,
-    NAME = 20,
+    NAME = 18,
     DECADE_LEAST = -6,
     DECADE_MOST = 18
 };

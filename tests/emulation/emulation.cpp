@@ -28,8 +28,6 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
-#elif defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
 #endif
 
 /* ---------------------------------------------------------------- contexts: a stack, and where it is left off */
@@ -44,16 +42,16 @@ struct context {
     void *left_off[5]; /* of __builtin_setjmp */
     ucontext_t start; /* of a fiber that has not started yet */
     bool started = true;
-    const void *stack = nullptr; /* bounds and handle as the sanitizers need them */
+    const void *stack = nullptr; /* its bounds, as AddressSanitizer needs them */
     size_t size = 0;
-    void *handle = nullptr;
 };
 
 thread_local context *previous; /* the one that the running context was entered from */
 
-/* What the sanitizers must be told before and after the stack changes under them. */
+/* What AddressSanitizer must be told before and after the stack changes under it. ThreadSanitizer is told nothing: neither this
+ * file nor the kernels are compiled for it (tests/CMakeLists.txt), and so it takes what fibers do for their host thread's doing. */
 #if defined(__SANITIZE_ADDRESS__)
-void before_switch(context &, context &to, void **fake_stack)
+void before_switch(context &to, void **fake_stack)
 {
     __sanitizer_start_switch_fiber(fake_stack, to.stack, to.size);
 }
@@ -62,20 +60,8 @@ void after_switch(void *fake_stack)
 {
     __sanitizer_finish_switch_fiber(fake_stack, &previous->stack, &previous->size);
 }
-#elif defined(__SANITIZE_THREAD__)
-void before_switch(context &from, context &to, void **)
-{
-    from.handle = __tsan_get_current_fiber();
-    if (!to.handle)
-        to.handle = __tsan_create_fiber(0);
-    __tsan_switch_to_fiber(to.handle, 0);
-}
-
-void after_switch(void *)
-{
-}
 #else
-void before_switch(context &, context &, void **)
+void before_switch(context &, void **)
 {
 }
 
@@ -84,8 +70,8 @@ void after_switch(void *)
 }
 #endif
 
-/* Returns where `to` left off, or starts it. ThreadSanitizer would count an entry of it on that stack, and no exit. */
-[[noreturn]] __attribute__((noinline, no_sanitize("address", "thread"))) void go_on(context &to)
+/* Returns where `to` left off, or starts it. */
+[[noreturn]] __attribute__((noinline, no_sanitize("address"))) void go_on(context &to)
 {
     if (to.started)
         __builtin_longjmp(to.left_off, 1);
@@ -97,11 +83,11 @@ void after_switch(void *)
 /* Goes on with `to`, and returns when something switches back. A context is started by setcontext, and then switched by the
  * compiler's own longjmp: unlike swapcontext it makes no system call, and unlike longjmp, AddressSanitizer does not take it for
  * the end of the stack's frames, each of which it would then forget. */
-__attribute__((no_sanitize("address", "thread"))) void switch_to(context &from, context &to)
+__attribute__((no_sanitize("address"))) void switch_to(context &from, context &to)
 {
     void *fake_stack = nullptr;
     previous = &from;
-    before_switch(from, to, &fake_stack);
+    before_switch(to, &fake_stack);
     if (__builtin_setjmp(from.left_off) == 0)
         go_on(to);
     after_switch(fake_stack);
@@ -186,8 +172,6 @@ fiber::~fiber()
 {
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(stack, size);
-#elif defined(__SANITIZE_THREAD__)
-    __tsan_destroy_fiber(handle);
 #endif
     munmap(memory, guard_size + stack_size);
 }
