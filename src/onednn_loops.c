@@ -291,73 +291,125 @@ static void run_denoise(const struct loop *loop, const float *const *sources, fl
 
 /* ---------------------------------------------------------------- high-pass */
 
-/* y (n) += a x (n) */
-static void add_scaled(uint32_t n, float a, const float *restrict x, float *restrict y)
+/* Planes are transformed side by side, a lane each: so all sums are of vectors, whatever a plane's sides are. Two vectors of four,
+ * since more lanes in one are not kept in registers where the instruction set has but four. */
+#define PLANES 8
+typedef float quad __attribute__((vector_size(16)));
+
+struct lanes {
+    quad q[2];
+};
+
+struct lanes_complex {
+    struct lanes re, im;
+};
+
+/* Sum over k of x[k step] times a wave at k. */
+static void sum_real(uint32_t n, const struct lanes *x, size_t step, const float *wave_re, const float *wave_im,
+                     struct lanes_complex *sum)
 {
-    for (uint32_t i = 0; i < n; i++)
-        y[i] += a * x[i];
+    struct lanes_complex all = {0};
+    for (uint32_t k = 0; k < n; k++, x += step)
+        for (int i = 0; i < 2; i++) {
+            all.re.q[i] += x->q[i] * wave_re[k];
+            all.im.q[i] += x->q[i] * wave_im[k];
+        }
+    *sum = all;
 }
 
-static float dot(uint32_t n, const float *restrict a, const float *restrict b)
+/* The same of complex numbers; of the waves' conjugates where `sign` is -1. */
+static void sum_complex(uint32_t n, const struct lanes_complex *x, size_t step, const float *wave_re, const float *wave_im,
+                        size_t wave_step, float sign, struct lanes_complex *sum)
 {
-    float sums[16] = {0}, sum = 0;
-    uint32_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int k = 0; k < 16; k++)
-            sums[k] += a[i + (uint32_t)k] * b[i + (uint32_t)k];
-    for (; i < n; i++)
-        sum += a[i] * b[i];
-    for (int k = 0; k < 16; k++)
-        sum += sums[k];
-    return sum;
+    quad re_re[2] = {0}, im_im[2] = {0}, re_im[2] = {0}, im_re[2] = {0};
+    for (uint32_t k = 0; k < n; k++, x += step, wave_re += wave_step, wave_im += wave_step)
+        for (int i = 0; i < 2; i++) {
+            re_re[i] += x->re.q[i] * *wave_re;
+            im_im[i] += x->im.q[i] * *wave_im;
+            re_im[i] += x->re.q[i] * *wave_im;
+            im_re[i] += x->im.q[i] * *wave_re;
+        }
+    for (int i = 0; i < 2; i++) {
+        sum->re.q[i] = re_re[i] - sign * im_im[i];
+        sum->im.q[i] = sign * re_im[i] + im_re[i];
+    }
 }
 
-/* One plane. `work` has room for 4 lines of w: a frequency's row of the spectrum there (re, im) and back, and sums. */
-static void high_pass_plane(const struct high_pass *t, struct shape s, const float *x, float *y, float *low_re, float *low_im,
-                            float *work)
+/* The steps are those of kernels/high_pass.cu: down the columns, across, back across, back down. */
+struct high_pass_work {
+    struct lanes *x;             /* (h, w) */
+    struct lanes_complex *line;  /* (w): frequency u of every column */
+    struct lanes_complex *waves; /* (nv): and v of that */
+    struct lanes_complex *low;   /* (nu, w): back across */
+};
+
+static size_t high_pass_lanes(const struct high_pass *t, struct shape s)
 {
-    uint32_t w = s.w;
-    float *a_re = work, *a_im = work + w, *c_re = work + 2 * w, *c_im = work + 3 * w;
-    memset(low_re, 0, (size_t)s.h * w * sizeof *low_re);
-    memset(low_im, 0, (size_t)s.h * w * sizeof *low_im);
+    return (size_t)s.h * s.w + 2 * ((size_t)s.w + t->nv + (size_t)t->nu * s.w);
+}
+
+static struct high_pass_work divide_work(const struct high_pass *t, struct shape s, float *scratch)
+{
+    struct high_pass_work work = {.x = (struct lanes *)(void *)scratch};
+    work.line = (struct lanes_complex *)(work.x + (size_t)s.h * s.w);
+    work.waves = work.line + s.w;
+    work.low = work.waves + t->nv;
+    return work;
+}
+
+/* Leaves |x - low| in work->x. */
+static void high_pass_planes(const struct high_pass *t, struct shape s, const struct high_pass_work *work)
+{
     for (uint32_t u = 0; u < t->nu; u++) {
         const float *row_re = t->row_re + (size_t)u * s.h, *row_im = t->row_im + (size_t)u * s.h;
-        memset(work, 0, 4 * w * sizeof *work);
-        for (uint32_t r = 0; r < s.h; r++) { /* frequency u of every column */
-            add_scaled(w, row_re[r], x + (size_t)r * w, a_re);
-            add_scaled(w, row_im[r], x + (size_t)r * w, a_im);
-        }
-        for (uint32_t v = 0; v < t->nv; v++) { /* and v of that; straight back along the row */
-            const float *col_re = t->col_re + (size_t)v * w, *col_im = t->col_im + (size_t)v * w;
-            float share = t->inside[(size_t)u * t->nv + v];
-            if (share == 0)
+        const float *inside = t->inside + (size_t)u * t->nv;
+        for (uint32_t j = 0; j < s.w; j++)
+            sum_real(s.h, work->x + j, s.w, row_re, row_im, &work->line[j]);
+        for (uint32_t v = 0; v < t->nv; v++) {
+            struct lanes_complex *sum = &work->waves[v];
+            *sum = (struct lanes_complex){0};
+            if (inside[v] == 0)
                 continue;
-            float re = (dot(w, a_re, col_re) - dot(w, a_im, col_im)) * share;
-            float im = (dot(w, a_re, col_im) + dot(w, a_im, col_re)) * share;
-            for (uint32_t j = 0; j < w; j++) { /* times the conjugate */
-                c_re[j] += re * col_re[j] + im * col_im[j];
-                c_im[j] += im * col_re[j] - re * col_im[j];
+            sum_complex(s.w, work->line, 1, t->col_re + (size_t)v * s.w, t->col_im + (size_t)v * s.w, 1, 1, sum);
+            for (int i = 0; i < 2; i++) {
+                sum->re.q[i] *= inside[v];
+                sum->im.q[i] *= inside[v];
             }
         }
-        for (uint32_t r = 0; r < s.h; r++)
-            for (uint32_t j = 0; j < w; j++) {
-                low_re[(size_t)r * w + j] += row_re[r] * c_re[j] + row_im[r] * c_im[j];
-                low_im[(size_t)r * w + j] += row_re[r] * c_im[j] - row_im[r] * c_re[j];
+        for (uint32_t j = 0; j < s.w; j++)
+            sum_complex(t->nv, work->waves, 1, t->col_re + j, t->col_im + j, s.w, -1, &work->low[(size_t)u * s.w + j]);
+    }
+    for (uint32_t r = 0; r < s.h; r++)
+        for (uint32_t j = 0; j < s.w; j++) {
+            struct lanes_complex low;
+            sum_complex(t->nu, work->low + j, s.w, t->row_re + r, t->row_im + r, s.h, -1, &low);
+            struct lanes *x = &work->x[(size_t)r * s.w + j];
+            for (int i = 0; i < 2; i++) {
+                quad re = x->q[i] - low.re.q[i], square = re * re + low.im.q[i] * low.im.q[i];
+                for (int k = 0; k < 4; k++)
+                    x->q[i][k] = sqrtf(square[k]);
             }
-    }
-    for (size_t i = 0; i < (size_t)s.h * w; i++) {
-        float re = x[i] - low_re[i];
-        y[i] = sqrtf(re * re + low_im[i] * low_im[i]);
-    }
+        }
 }
 
 static void run_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
 {
     struct shape s = loop->out;
+    const struct high_pass_work work = divide_work(loop->tables, s, scratch);
+    uint32_t n = loop->tile * s.c;
     size_t plane = (size_t)s.h * s.w;
-    for (uint32_t p = 0; p < loop->tile * s.c; p++)
-        high_pass_plane(loop->tables, s, sources[0] + p * plane, target + p * plane, scratch, scratch + plane,
-                        scratch + 2 * plane);
+    for (uint32_t first = 0; first < n; first += PLANES) {
+        uint32_t count = n - first < PLANES ? n - first : PLANES;
+        const float *x = sources[0] + first * plane;
+        float *y = target + first * plane;
+        for (size_t i = 0; i < plane; i++)
+            for (uint32_t k = 0; k < PLANES; k++)
+                work.x[i].q[k / 4][k % 4] = k < count ? x[k * plane + i] : 0;
+        high_pass_planes(loop->tables, s, &work);
+        for (uint32_t k = 0; k < count; k++)
+            for (size_t i = 0; i < plane; i++)
+                y[k * plane + i] = work.x[i].q[k / 4][k % 4];
+    }
 }
 
 /* ---------------------------------------------------------------- */
@@ -391,12 +443,12 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_DENOISE: loop->run = run_denoise; break;
     case BGD_OP_HIGH_PASS:
         loop->run = run_high_pass;
-        loop->scratch_bytes = (2 * (size_t)out.h + 4) * out.w * sizeof(float);
         loop->tables = high_pass_create(out, (double)op->parameter);
         if (!loop->tables) {
             free(loop);
             return NULL;
         }
+        loop->scratch_bytes = high_pass_lanes(loop->tables, out) * sizeof(struct lanes);
         break;
     default: assert(false && "an op that oneDNN has");
     }
