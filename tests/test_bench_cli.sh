@@ -63,10 +63,13 @@ says r.svg '<svg xmlns="http://www.w3.org/2000/svg"' '>decode<' '>end to end<' '
 check "temporary files are left: $(ls tmp)" test -z "$(ls tmp)"
 if command -v xmllint >/dev/null; then check "the SVG is no XML" xmllint --noout r.svg; fi
 if command -v python3 >/dev/null; then
+    commit="" # of a source tree that is no checkout
+    if [ -e "$root/.git" ]; then commit='[0-9a-f]{12,}(-dirty)?'; fi
     cat >look.py <<'PY'
 import json, re, sys
 report = json.load(open(sys.argv[1]))
 n = int(sys.argv[3])
+commit = sys.argv[4]
 def rate(r):
     assert 0 < r["p10"] <= r["median"] <= r["p90"] < float("inf") and r["repetitions"] >= 5, r
 host = {"read", "decode", "evidence", "write"}
@@ -84,7 +87,7 @@ assert abs(whole["share"] - whole["median"] / whole["allowed"]) < 1e-9
 cards = report["cards"]
 assert cards["count"] == 3 and cards["formats"]["jpeg"] == 2 and cards["formats"]["webp"] == 1
 assert cards["median_pixels"] > 10000 and cards["median_bytes"] > 1000
-assert report["version"] and re.fullmatch("([0-9a-f]{7,}(-dirty)?)?", report["commit"]) and report["date"] and report["processors"] >= 1 and report["threads"] == n and report["batch"] == n
+assert report["version"] and re.fullmatch(commit, report["commit"]) and report["date"] and report["processors"] >= 1 and report["threads"] == n and report["batch"] == n
 for over, names in ("batch", ["resnet18"]), ("threads", ["decode", "end to end"]):
     assert [c["name"] for c in report["sweep"][over]] == names
     for curve in report["sweep"][over]:
@@ -96,7 +99,7 @@ assert abs(networks[0]["measured"] * sum(s["seconds"] for s in networks[0]["step
 for how in "unfused", "as_run", "fused":
     assert 0 < networks[0][how]["stepwise"] <= networks[0][how]["overall"] * (1 + 1e-9), how
 PY
-    claim "the JSON is whole, and every rate a number above 0" 0 python3 look.py r.json "$device" $n
+    claim "the JSON is whole, and every rate a number above 0" 0 python3 look.py r.json "$device" $n "$commit"
 else
     echo "skipped: the JSON's content: python3 is not there"
 fi

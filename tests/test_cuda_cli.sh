@@ -47,6 +47,8 @@ claim "without a device the CPU does it" 0 score
 says err '^bgdet: on the CPU \(onednn\), since CUDA: .*no CUDA-capable device' ' on onednn, '
 check "rows are not the CPU's" cmp -s out onednn.jsonl
 claim "without a device, -q says nothing" 0 score -q; check "it speaks" test ! -s err
+claim "a benchmark of a model says so, too" 0 "$bgdet" bench --roofline --seconds 0.01 --batch 1 "$model"
+says err '^bgdet: on the CPU \(onednn\), since CUDA: .*no CUDA-capable device'
 claim "a device that was asked for must be there" 75 score --device cuda -o gone.jsonl
 says err '^bgdet: CUDA: .*no CUDA-capable device'; check "rows by no device" test ! -e gone.jsonl -a ! -e gone.jsonl.part
 unset BGDET_EMULATED_DEVICES

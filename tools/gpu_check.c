@@ -151,7 +151,8 @@ int main(int argc, char **argv)
         default: usage = true;
         }
     if (usage || argc - optind != 1) {
-        fprintf(stderr, "usage: bgdet-gpu-check FOLDER [--json FILE] [--device NAME] [--precision f32|f16|bf16|f8] [--quick]\n");
+        fprintf(stderr,
+                "usage: bgdet-gpu-check FOLDER [--json FILE] [--device NAME] [--precision f32|f16|bf16|f8] [--quick]\n");
         return 2;
     }
     c.folder = argv[optind];
