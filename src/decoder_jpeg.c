@@ -9,6 +9,7 @@
 #include "decoder.h"
 #include "err.h"
 #include "exif.h"
+#include "jpeg_dc.h"
 
 #include <setjmp.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
@@ -170,6 +171,17 @@ static void read_rows(struct jpeg *jpeg)
     }
 }
 
+/* The picture at 1/8, if the reader that is made for it takes the file. */
+static bool read_dc(const struct jpeg *jpeg)
+{
+    struct jpeg_dc dc;
+    if (jpeg->info.scale_denom != DCTSIZE || !jpeg_dc_read(&jpeg->info, &dc))
+        return false;
+    jpeg_dc_picture(&dc, jpeg->image->rgb);
+    jpeg_dc_free(&dc);
+    return true;
+}
+
 static int read_picture(struct jpeg *jpeg)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
@@ -194,6 +206,8 @@ static int read_picture(struct jpeg *jpeg)
     jpeg_calc_output_dimensions(info);
     if (decoder_reserve(image, info->output_width, info->output_height, jpeg->err))
         return jpeg->err->code;
+    if (read_dc(jpeg))
+        return 0;
     if (cmyk && !(jpeg->row = malloc((size_t)info->output_width * 4)))
         return err_set(jpeg->err, BGD_MEMORY, "out of memory");
     jpeg_start_decompress(info); /* reads the whole file if it has several scans */
