@@ -90,39 +90,39 @@ static bool open_component(struct reader *r, uint32_t i)
     return true;
 }
 
-/* Takes `size` bytes of what is left at *memory; counts alone if there is no memory yet. */
-static void *carve(uint8_t **memory, size_t *total, size_t size)
+/* The next `size` bytes of `memory`; NULL if they are only counted. */
+static void *carve(uint8_t *memory, size_t *used, size_t size)
 {
-    void *taken = *memory;
-    *total += size;
-    *memory += *memory ? size : 0;
-    return taken;
+    void *piece = memory ? memory + *used : NULL;
+    *used += size;
+    return piece;
 }
 
 /*
- * The arrays of all components, those that must be zeros first. In one piece, since malloc gives several of this size back to the
- * system after every picture, and getting them again costs more than some of the scans.
+ * The arrays of all components, those that must be zeros first (*zeros bytes of *total). In one piece, since malloc gives several
+ * of this size back to the system after every picture, and to get them again costs more than some of the scans.
  */
 static void divide(struct reader *r, uint8_t *memory, size_t *zeros, size_t *total)
 {
     *total = 0;
-    for (int pass = 0; pass < 4; pass++)
+    for (int pass = 0; pass < 4; pass++) { /* from wide entries to narrow ones, but for those that are zeros */
+        if (pass == 2)
+            *zeros = *total;
         for (uint32_t i = 0; i < r->dc->n_planes; i++) {
             struct jpeg_dc_plane *plane = &r->dc->planes[i];
             struct jpeg_scan_target *t = &r->components[i].target;
             size_t blocks = (size_t)plane->columns * plane->rows;
             bool quarters = plane->side == 2, kept = quarters && r->info->progressive_mode;
             if (pass == 0 && kept)
-                t->present = carve(&memory, total, blocks * sizeof *t->present);
+                t->present = carve(memory, total, blocks * sizeof *t->present);
             if (pass == 1)
-                t->dc = plane->dc = carve(&memory, total, blocks * sizeof *t->dc);
-            if (pass == 2 && i == 0)
-                *zeros = *total;
+                t->dc = plane->dc = carve(memory, total, blocks * sizeof *t->dc);
             if (pass == 2 && kept)
-                t->values = carve(&memory, total, blocks * sizeof *t->values);
+                t->values = carve(memory, total, blocks * sizeof *t->values);
             if (pass == 3 && quarters)
-                t->quarters = plane->quarters = carve(&memory, total, blocks * sizeof *t->quarters);
+                t->quarters = plane->quarters = carve(memory, total, blocks * sizeof *t->quarters);
         }
+    }
 }
 
 static bool open_memory(struct reader *r)

@@ -31,7 +31,7 @@ void jpeg_huffman_build(const struct jpeg_codes *codes, struct jpeg_huffman *huf
             if (bits <= JPEG_HUFFMAN_WIDTH) {
                 uint16_t *at = huffman->first + (code << (JPEG_HUFFMAN_WIDTH - bits));
                 for (uint32_t k = 0; k < 1u << (JPEG_HUFFMAN_WIDTH - bits); k++)
-                    at[k] = (uint16_t)(codes->values[n] << 8 | bits);
+                    at[k] = (uint16_t)((uint32_t)codes->values[n] << 8 | bits);
             }
         huffman->limit[bits] = code << (16 - bits);
         code *= 2;
@@ -42,6 +42,7 @@ void jpeg_huffman_build(const struct jpeg_codes *codes, struct jpeg_huffman *huf
 void jpeg_skips_build(const struct jpeg_codes *codes, struct jpeg_skips *skips)
 {
     enum { SIZE = 1 << JPEG_SKIPS_WIDTH };
+    const uint32_t mask = SIZE - 1;
     uint16_t single[SIZE] = {0}; /* as an entry; 0: no code, or one against the rules */
     uint8_t length[SIZE] = {0};  /* of the code alone */
     uint32_t code = 0, n = 0;
@@ -60,7 +61,7 @@ void jpeg_skips_build(const struct jpeg_codes *codes, struct jpeg_skips *skips)
     for (uint32_t i = 0; i < SIZE; i++) {
         uint32_t used = 0, advance = 0;
         while (used < JPEG_SKIPS_WIDTH && advance < 63) {
-            uint32_t next = i << used & (SIZE - 1);
+            uint32_t next = i << used & mask;
             if (single[next] == 0 || length[next] > JPEG_SKIPS_WIDTH - used || used + (single[next] & 255) > JPEG_SKIPS_BITS)
                 break;
             used += single[next] & 255;

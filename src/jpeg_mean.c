@@ -36,7 +36,8 @@ bool jpeg_mean_quarters(const struct jpeg_mean_sums *sums, uint8_t out[4])
     for (int i = 0; i < 5; i++) {
         halves[0][i] = (sums->even[i] + sums->odd[i] + (1 << 12)) >> 13;
         halves[1][i] = (sums->even[i] - sums->odd[i] + (1 << 12)) >> 13;
-        agreed &= !is_beyond(halves[0][i], COLUMN_MAX) & !is_beyond(halves[1][i], COLUMN_MAX);
+        agreed &= !is_beyond(halves[0][i], COLUMN_MAX);
+        agreed &= !is_beyond(halves[1][i], COLUMN_MAX);
     }
     if (!agreed)
         return false;
@@ -45,7 +46,8 @@ bool jpeg_mean_quarters(const struct jpeg_mean_sums *sums, uint8_t out[4])
         int32_t even = c[0] * jpeg_mean_factors[0] + (1 << 19);
         int32_t odd = c[1] * jpeg_mean_factors[1] + c[2] * jpeg_mean_factors[2] + c[3] * jpeg_mean_factors[3] +
                       c[4] * jpeg_mean_factors[4];
-        agreed &= put_mean((even + odd) >> 20, out) & put_mean((even - odd) >> 20, out + 1);
+        agreed &= put_mean((even + odd) >> 20, out);
+        agreed &= put_mean((even - odd) >> 20, out + 1);
     }
     return agreed;
 }
