@@ -2,10 +2,13 @@
  * What --decode scaled costs: every file decoded both ways, shrunk to the classifier's input and scored.
  *
  *     decode_cost PIPELINE < LIST         names, one a line: find FOLDER -type f | decode_cost weights/resnet18-60x80.bgd
+ *     decode_cost --eighth < LIST         another thing: what JPEGs cost at 1/8 (decode_eighth.h)
  *
  * Prints, for each format: pictures, how far the two inputs are apart (in 1/255 of a channel: mean, and the largest mean
  * of a single picture), how far the scores are, and how many verdicts flip.
  */
+#include "decode_eighth.h"
+
 #include "bgdet.h"
 #include "feed.h"
 #include "file.h"
@@ -62,7 +65,9 @@ int main(int argc, char **argv)
     struct bgd_engine *engine = NULL;
     struct bgd_err err;
     if (argc != 2)
-        return fputs("usage: decode_cost PIPELINE < LIST\n", stderr), 64;
+        return fputs("usage: decode_cost PIPELINE < LIST\n       decode_cost --eighth < LIST\n", stderr), 64;
+    if (strcmp(argv[1], "--eighth") == 0)
+        return decode_eighth(stdin);
     const struct bgd_engine_options options = {.batch = 2};
     if (bgd_pipeline_open(argv[1], &pipeline, &err) || bgd_engine_open(pipeline, &options, &engine, &err))
         return fprintf(stderr, "decode_cost: %s\n", err.text), 65;
