@@ -216,12 +216,33 @@ static bool restart(struct jpeg_scan *scan, struct jpeg_bits *bits, uint32_t num
     return true;
 }
 
+/* A block of each unit: its part, and where the next unit's lies in the part's arrays. */
+struct place {
+    struct jpeg_scan_part *part;
+    size_t at;
+};
+
+/* The places of the first unit of row `y`; how many they are. */
+static uint32_t begin_row(struct jpeg_scan *scan, uint32_t y, struct place places[JPEG_SCAN_BLOCKS])
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < scan->n; k++) {
+        struct jpeg_scan_part *part = &scan->parts[k];
+        for (uint32_t j = 0; j < part->down; j++)
+            for (uint32_t i = 0; i < part->across; i++)
+                places[n++] = (struct place){part, ((size_t)y * part->down + j) * part->target->columns + i};
+    }
+    return n;
+}
+
 /* Compiled for each kind, so that the loop has no question but the data's and `bits` stays in registers. */
 __attribute__((always_inline)) static inline bool read_units(struct jpeg_scan *scan, enum jpeg_scan_kind kind, struct bytes *in)
 {
     struct jpeg_bits bits = jpeg_bits_of(in->data + in->pos, in->data + in->size);
+    struct place places[JPEG_SCAN_BLOCKS];
     uint32_t left = scan->restart, restarts = 0, beyond = 0;
     for (uint32_t y = 0; y < scan->rows; y++) {
+        const struct place *end = places + begin_row(scan, y, places);
         for (uint32_t x = 0; x < scan->columns; x++) {
             if (scan->restart > 0 && left-- == 0) {
                 struct jpeg_bits next = bits;
@@ -230,17 +251,11 @@ __attribute__((always_inline)) static inline bool read_units(struct jpeg_scan *s
                 bits = next;
                 left = scan->restart - 1;
             }
-            if (kind == JPEG_AC_FIRST || kind == JPEG_AC_REFINE) { /* of one component, block by block */
-                if (!read_block(&bits, kind, scan, scan->parts, (size_t)y * scan->parts[0].target->columns + x, &beyond))
+            for (struct place *p = places; p < end; p++) {
+                size_t at = p->at;
+                p->at += p->part->across;
+                if (!read_block(&bits, kind, scan, p->part, at, &beyond))
                     return false;
-                continue;
-            }
-            for (struct jpeg_scan_part *p = scan->parts; p < scan->parts + scan->n; p++) {
-                size_t at = (size_t)y * p->down * p->target->columns + (size_t)x * p->across;
-                for (uint32_t j = 0; j < p->down; j++, at += p->target->columns)
-                    for (uint32_t i = 0; i < p->across; i++)
-                        if (!read_block(&bits, kind, scan, p, at + i, &beyond))
-                            return false;
             }
         }
         if (beyond > 65535 || jpeg_bits_overrun(&bits)) /* so that a cut file costs no more than a row of units */

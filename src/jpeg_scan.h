@@ -29,14 +29,16 @@ struct jpeg_scan_part {
     uint32_t empty;                     /* 0 */
 };
 
+#define JPEG_SCAN_BLOCKS 10 /* the most that a unit may have (T.81, B.2.3) */
+
 struct jpeg_scan {
     enum jpeg_scan_kind kind;
     uint32_t n;
-    struct jpeg_scan_part parts[3];
-    uint32_t columns, rows; /* of units */
-    uint32_t from, to;      /* coefficients of an AC scan, in zigzag order */
-    uint32_t low;           /* the bit that a progressive scan ends with */
-    uint32_t restart;       /* units between restart markers; 0: there are none */
+    struct jpeg_scan_part parts[3]; /* of JPEG_SCAN_BLOCKS in all */
+    uint32_t columns, rows;         /* of units */
+    uint32_t from, to;              /* coefficients of an AC scan, in zigzag order */
+    uint32_t low;                   /* the bit that a progressive scan ends with */
+    uint32_t restart;               /* units between restart markers; 0: there are none */
 };
 
 /*

@@ -429,6 +429,22 @@ Test(jpeg_dc, declines_what_is_unusual)
     }
 }
 
+static uint8_t *find_scan(struct file file, const char *header, size_t size)
+{
+    uint8_t *at = memmem(file.data, file.size, header, size);
+    cr_assert(at);
+    return at;
+}
+
+/* The marker behind the data at `at`. */
+static uint8_t *end_of_data(struct file file, uint8_t *at)
+{
+    while ((at = memchr(at, 0xff, file.size - (size_t)(at - file.data))) && (at[1] == 0 || (at[1] >= 0xd0 && at[1] <= 0xd7)))
+        at += 2;
+    cr_assert(at);
+    return at;
+}
+
 /* Bytes in front of, within, and behind a scan; restart markers and scans that are not where they should be. */
 Test(jpeg_dc, declines_what_should_not_be_there)
 {
@@ -457,8 +473,7 @@ Test(jpeg_dc, declines_what_should_not_be_there)
     r.scans = progressive;
     r.n_scans = sizeof progressive / sizeof *progressive;
     file = encode(&r, 3);
-    uint8_t *scan = memmem(file.data, file.size, "\xff\xda\0\x08\1\1\0\1", 8); /* the first of AC coefficients, of light */
-    cr_assert(scan);
+    uint8_t *scan = find_scan(file, "\xff\xda\0\x08\1\1\0\1", 8); /* the first of AC coefficients, of light */
     cr_expect_eq(compare("progressive", file, NOTHING), THE_SAME);
     static const struct {
         size_t at;
@@ -474,6 +489,32 @@ Test(jpeg_dc, declines_what_should_not_be_there)
         cr_expect_eq(compare(changes[i].what, file, STEPPED_OVER), DECLINED, "%s", changes[i].what);
         scan[changes[i].at] = old;
     }
+    free(file.data);
+}
+
+/* Of a scan that is stepped over, too, restart markers are counted; and all scans must be there. */
+Test(jpeg_dc, declines_scans_that_are_not_whole)
+{
+    struct recipe r = usual;
+    r.restart = 20;
+    r.scans = progressive;
+    r.n_scans = sizeof progressive / sizeof *progressive;
+    struct file file = encode(&r, 3);
+    uint8_t *data = find_scan(file, "\xff\xda\0\x08\1\1\0\1", 8) + 10, *end = end_of_data(file, data);
+    uint8_t *restart = memmem(data, (size_t)(end - data), "\xff\xd2", 2);
+    cr_assert(restart);
+    cr_expect_eq(compare("restarts", file, NOTHING), THE_SAME);
+    restart[1] = 0xd3;
+    cr_expect_eq(compare("a restart marker of another number", file, STEPPED_OVER), DECLINED);
+    restart[1] = 0;
+    cr_expect_eq(compare("a restart marker fewer", file, STEPPED_OVER), DECLINED);
+    restart[1] = 0xd2;
+
+    uint8_t *last = find_scan(file, "\xff\xda\0\x08\1\1\0\1\x3f\x10", 10); /* the last bits of light */
+    end = end_of_data(file, last + 10);
+    memmove(last, end, file.size - (size_t)(end - file.data));
+    file.size -= (size_t)(end - last);
+    cr_expect_eq(compare("without the last scan", file, STEPPED_OVER), DECLINED);
     free(file.data);
 }
 
@@ -546,13 +587,7 @@ Test(jpeg_dc, reads_past_damage_in_scans_that_are_not_needed)
     r.scans = progressive;
     r.n_scans = sizeof progressive / sizeof *progressive;
     struct file file = encode(&r, 3);
-    uint8_t *scan = memmem(file.data, file.size, "\xff\xda\0\x08\1\1\0\1", 8), *data = scan + 10;
-    cr_assert(scan);
-    size_t left = file.size - (size_t)(data - file.data);
-    uint8_t *next = memchr(data, 0xff, left);
-    while (next && next[1] == 0)
-        next = memchr(next + 2, 0xff, file.size - (size_t)(next + 2 - file.data));
-    cr_assert(next);
+    uint8_t *data = find_scan(file, "\xff\xda\0\x08\1\1\0\1", 8) + 10, *next = end_of_data(file, data);
     struct bgd_image before = {0}, after = {0};
     struct bgd_err err = {0};
     cr_assert_eq(bgd_image_decode(file.data, file.size, 12, 9, &before, &err), 0);
