@@ -3,7 +3,7 @@
  * fixtures, the sample cards, real photos where they are there, and what libjpeg's encoder makes here of a drawing.
  */
 #include "jpeg_dc.h"
-#include "jpeg_huffman.h"
+#include "jpeg_scan.h"
 #include "picture_files.h"
 
 #include <dirent.h>
@@ -506,15 +506,49 @@ Test(jpeg_dc, declines_scans_that_are_not_whole)
     cr_expect_eq(compare("restarts", file, NOTHING), THE_SAME);
     restart[1] = 0xd3;
     cr_expect_eq(compare("a restart marker of another number", file, STEPPED_OVER), DECLINED);
-    restart[1] = 0;
-    cr_expect_eq(compare("a restart marker fewer", file, STEPPED_OVER), DECLINED);
     restart[1] = 0xd2;
+    uint8_t *fifth = memmem(data, (size_t)(end - data), "\xff\xd4", 2); /* the last */
+    cr_assert(fifth);
+    fifth[1] = 0;
+    cr_expect_eq(compare("a restart marker fewer", file, STEPPED_OVER), DECLINED);
+    fifth[1] = 0xd4;
 
     uint8_t *last = find_scan(file, "\xff\xda\0\x08\1\1\0\1\x3f\x10", 10); /* the last bits of light */
     end = end_of_data(file, last + 10);
     memmove(last, end, file.size - (size_t)(end - file.data));
     file.size -= (size_t)(end - last);
     cr_expect_eq(compare("without the last scan", file, STEPPED_OVER), DECLINED);
+    free(file.data);
+}
+
+/* All AC coefficients of light in scans of their own, then `more` of those of blue, and the rest in two scans. */
+static struct file encode_scans(int more)
+{
+    jpeg_scan_info scans[200] = {{3, {0, 1, 2, 0}, 0, 0, 0, 0}};
+    int n = 1;
+    for (int k = 1; k <= 63; k++)
+        scans[n++] = (jpeg_scan_info){1, {0}, k, k, 0, 0};
+    for (int k = 1; k <= more; k++)
+        scans[n++] = (jpeg_scan_info){1, {1}, k, k, 0, 0};
+    scans[n++] = (jpeg_scan_info){1, {1}, more + 1, 63, 0, 0};
+    scans[n++] = (jpeg_scan_info){1, {2}, 1, 63, 0, 0};
+    struct recipe r = usual;
+    r.scans = scans;
+    r.n_scans = n;
+    return encode(&r, 3);
+}
+
+Test(jpeg_dc, reads_as_many_scans_as_are_read)
+{
+    struct bgd_image image = {0};
+    struct bgd_err err = {0};
+    struct file file = encode_scans(34);
+    cr_expect_eq(compare("100 scans", file, NOTHING), THE_SAME);
+    free(file.data);
+    file = encode_scans(35);
+    cr_expect_eq(compare("101 scans", file, NOTHING), DECLINED);
+    cr_expect_eq(bgd_image_decode(file.data, file.size, 12, 9, &image, &err), BGD_LIMIT, "%s", err.text);
+    bgd_image_free(&image);
     free(file.data);
 }
 
@@ -580,6 +614,41 @@ Test(jpeg_dc, of_damaged_files_gives_libjpegs_picture_or_none)
     cr_expect(taken > 100 && declined > 100, "%u taken, %u declined", taken, declined);
 }
 
+/* Colours far beyond what pixels have, at every step from there to where sums would not fit in 16 bits: the library's transform is
+ * not one there (C wraps, vectors saturate). */
+static void try_large_steps(void)
+{
+    uint32_t taken = 0, declined = 0;
+    for (uint32_t i = 0; i < 6; i++) {
+        struct recipe r = usual;
+        r.quality = 100 - 40 * (int)(i / 2);
+        r.scans = i % 2 ? progressive : NULL;
+        r.n_scans = i % 2 ? sizeof progressive / sizeof *progressive : 0;
+        struct file file = encode(&r, 5);
+        uint8_t *steps = find_scan(file, "\xff\xdb\0\x43\1", 5) + 5; /* the second table */
+        for (int step = 1; step <= 255; step++) {
+            memset(steps, step, 64);
+            *(compare("large steps", file, NOTHING) == DECLINED ? &declined : &taken) += 1;
+            memset(steps, 1, 64);
+            steps[0] = (uint8_t)step; /* of the DC coefficient alone */
+            *(compare("a large step", file, NOTHING) == DECLINED ? &declined : &taken) += 1;
+        }
+        free(file.data);
+    }
+    cr_expect(taken > 500 && declined > 500, "%u taken, %u declined", taken, declined);
+}
+
+Test(jpeg_dc, of_colours_out_of_range_gives_libjpegs_picture_or_none)
+{
+    try_large_steps();
+}
+
+Test(jpeg_dc, of_colours_out_of_range_gives_the_picture_of_libjpegs_plain_c_or_none)
+{
+    setenv("JSIMD_FORCENONE", "1", 1); /* the library looks at it once */
+    try_large_steps();
+}
+
 /* What can no longer be told from a whole file: 1/8 of a progressive one whose light's AC scans are damaged. */
 Test(jpeg_dc, reads_past_damage_in_scans_that_are_not_needed)
 {
@@ -617,6 +686,44 @@ Test(jpeg_dc, is_what_decodes_at_an_eighth)
     free(ours);
     bgd_image_free(&image);
     free(file.data);
+}
+
+/* Two blocks of a component, by codes of two bits. */
+static bool read_two(enum jpeg_scan_kind kind, uint32_t restart, const char *data, size_t size, const uint8_t values[3],
+                     int16_t dc[2], uint64_t present[2])
+{
+    static struct jpeg_huffman huffman;
+    struct jpeg_codes codes = {.counts = {0, 0, 3}, .present = true};
+    int16_t kept[2][JPEG_MEAN_PLACES] = {0};
+    struct jpeg_scan_target target = {.columns = 2, .dc = dc, .present = present, .values = kept};
+    struct jpeg_scan scan = {.kind = kind, .n = 1, .columns = 2, .rows = 1, .from = 1, .to = 1, .restart = restart};
+    struct file file = file_of(data, size);
+    struct bytes in = bytes_of(file.data, file.size);
+    memcpy(codes.values, values, 3);
+    jpeg_huffman_build(&codes, &huffman);
+    scan.parts[0] = (struct jpeg_scan_part){.target = &target, .dc = &huffman, .ac = &huffman, .across = 1, .down = 1};
+    bool read = jpeg_scan_read(&scan, &in);
+    cr_expect(!read || in.pos == size - 2);
+    free(file.data);
+    return read;
+}
+
+Test(jpeg_dc, declines_dc_coefficients_of_more_than_16_bits)
+{
+    int16_t dc[2] = {0};
+    const uint8_t values[3] = {15, 1, 0};
+    cr_expect(read_two(JPEG_DC_FIRST, 0, "\x3f\xff\x00\xdf\xff\xd9", 6, values, dc, NULL)); /* 32767, and none more */
+    cr_expect(dc[0] == 32767 && dc[1] == 32767, "%d, %d", dc[0], dc[1]);
+    cr_expect_not(read_two(JPEG_DC_FIRST, 0, "\x3f\xff\x00\xbf\xff\xd9", 6, values, dc, NULL)); /* and 1 more */
+}
+
+Test(jpeg_dc, ends_a_run_of_empty_blocks_at_a_restart)
+{
+    int16_t dc[2] = {0};
+    uint64_t present[2] = {0};
+    const uint8_t values[3] = {0x10, 0x01, 0};
+    cr_expect(read_two(JPEG_AC_FIRST, 1, "\x1f\xff\xd0\x7f\xff\xd9", 6, values, dc, present)); /* two empty ones begin */
+    cr_expect(present[0] == 0 && present[1] == 2);
 }
 
 Test(jpeg_dc, refuses_the_tables_that_libjpeg_refuses)
