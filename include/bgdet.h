@@ -97,6 +97,8 @@ struct bgd_image {
  * and a WebP by its scaled decoding. 0 x 0 decodes every pixel.
  * Returns 0, or BGD_UNKNOWN, BGD_DAMAGED (a JPEG cut before its last row is damaged), BGD_UNSUPPORTED, BGD_LIMIT,
  * BGD_MEMORY; `image` then holds no picture but may keep its memory. Thread-safe for different images.
+ * A JPEG at 1/8 is decoded without what 1/8 does not show. The pixels are libjpeg's, but of a progressive file whose end and
+ * whose scans are all there, damage within the scans that are not needed goes unnoticed.
  */
 int bgd_image_decode(const void *data, size_t size, uint32_t min_width, uint32_t min_height, struct bgd_image *image,
                      struct bgd_err *err);

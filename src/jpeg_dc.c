@@ -85,7 +85,7 @@ static bool open_component(struct reader *r, uint32_t i)
     plane->rows = units_down * c->v;
     plane->step = steps->quantval[0];
     c->target = (struct jpeg_scan_target){.columns = plane->columns};
-    for (uint32_t k = 0; k < 25; k++)
+    for (uint32_t k = 0; k < JPEG_MEAN_UNUSED; k++)
         c->target.steps[k] = steps->quantval[used[k / 5] * 8 + used[k % 5]];
     return true;
 }
@@ -196,28 +196,28 @@ static const struct jpeg_skips *skips_table(struct reader *r, uint32_t i) /* of 
 /* ---------------------------------------------------------------- scans */
 
 /* Whether the scan's bits are the next ones of its coefficients, and what is then still to come. */
-static bool follows(struct reader *r, const struct selection *scan)
+static bool follows(struct reader *r, const struct selection *s)
 {
-    for (uint32_t i = 0; i < scan->n; i++) {
-        int8_t *missing = r->components[scan->components[i].index].missing;
-        if (scan->from > 0 && missing[0] < 0)
+    for (uint32_t i = 0; i < s->n; i++) {
+        int8_t *missing = r->components[s->components[i].index].missing;
+        if (s->from > 0 && missing[0] < 0)
             return false;
-        for (uint32_t k = scan->from; k <= scan->to; k++) {
-            if (scan->high ? missing[k] != (int8_t)scan->high : missing[k] != -1)
+        for (uint32_t k = s->from; k <= s->to; k++) {
+            if (s->high ? missing[k] != (int8_t)s->high : missing[k] != -1)
                 return false;
-            missing[k] = (int8_t)scan->low;
+            missing[k] = (int8_t)s->low;
         }
     }
     return true;
 }
 
-static bool is_valid(const struct reader *r, const struct selection *scan)
+static bool is_valid(const struct reader *r, const struct selection *s)
 {
     if (!r->info->progressive_mode)
-        return scan->from == 0 && scan->to == 63 && scan->high == 0 && scan->low == 0;
-    if (scan->low > 13 || (scan->high > 0 && scan->high != scan->low + 1))
+        return s->from == 0 && s->to == 63 && s->high == 0 && s->low == 0;
+    if (s->low > 13 || (s->high > 0 && s->high != s->low + 1))
         return false;
-    return scan->from == 0 ? scan->to == 0 : scan->n == 1 && scan->from <= scan->to && scan->to <= 63;
+    return s->from == 0 ? s->to == 0 : s->n == 1 && s->from <= s->to && s->to <= 63;
 }
 
 static enum jpeg_scan_kind kind_of(const struct reader *r, const struct selection *s)

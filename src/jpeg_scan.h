@@ -25,8 +25,8 @@ struct jpeg_scan_part {
     const struct jpeg_huffman *dc, *ac; /* those that the kind needs */
     const struct jpeg_skips *skips;     /* of `ac`: step over AC coefficients; NULL: fill target->quarters */
     uint32_t across, down;              /* blocks in a unit */
-    uint32_t last;                      /* 0 */
-    uint32_t empty;                     /* 0 */
+    /* The reader's own, 0 at first: the last DC coefficient; blocks from here on of which an AC scan has nothing more. */
+    uint32_t last, empty;
 };
 
 #define JPEG_SCAN_BLOCKS 10 /* the most that a unit may have (T.81, B.2.3) */
