@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 FORMS = {
     "eager": "as it is",
+    "script": "traced to TorchScript, frozen, torch.jit.optimize_for_inference",
     "graph": "eager, captured in a CUDA graph",
     "compile": "torch.compile, in CUDA graphs on a GPU",
     "max-autotune": "torch.compile(mode='max-autotune'), which times kernels for each layer",
@@ -42,6 +43,11 @@ def capture(module: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     return run
 
 
+def script(module: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+    fast = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(module, inputs, check_trace=False)))
+    return lambda *others: fast(*(others or inputs))
+
+
 def compiled(module: nn.Module, inputs: tuple[Tensor, ...], mode: str) -> Run:
     torch._dynamo.reset()  # of the same module in another mode
     fast = torch.compile(module, mode=mode, dynamic=False)
@@ -60,6 +66,8 @@ def prepare(form: str, module: nn.Module, *inputs: Tensor) -> Run:
             return module(*(others or inputs))
     elif form == "graph":
         run = capture(module, inputs)
+    elif form == "script":
+        run = script(module, inputs)
     else:
         run = compiled(module, inputs, "max-autotune" if form == "max-autotune" else "reduce-overhead" if on_gpu else "default")
     for _ in range(WARM_UPS):

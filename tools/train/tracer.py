@@ -165,6 +165,10 @@ class Pyramid(nn.Module):
         return torch.cat([self.DWConv1(x), self.DWConv2(x), self.DWConv3(x), self.DWConv4(x)], dim=1) + x
 
 
+def low_quantile(gate: Tensor) -> Tensor:
+    return torch.quantile(gate.float(), QUANTILE, dim=1, keepdim=True)  # which takes no halves
+
+
 class UnionAttention(nn.Module):
     """Attention among the channels; then, unless `channels_only`, among the rows of the map that they are summed up to."""
 
@@ -187,7 +191,7 @@ class UnionAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x, gate = self.attend_channels(x)
-        threshold = torch.quantile(gate.float(), QUANTILE, dim=1, keepdim=True)  # which takes no halves
+        threshold = low_quantile(gate)
         x = self.bn(x) * (gate * (gate > threshold))
         q, k, v = self.spatial_q(x)[:, 0], self.spatial_k(x)[:, 0], self.spatial_v(x)[:, 0]
         return (torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v + v)[:, None]
@@ -200,6 +204,11 @@ def high_pass(rows: int, columns: int, radius: float, device: torch.device) -> T
     return torch.fft.ifftshift(outside.float())
 
 
+def high_frequencies(x: Tensor) -> Tensor:
+    outside = high_pass(x.shape[2], x.shape[3], FREQUENCY_RADIUS, x.device)
+    return torch.fft.ifft2(torch.fft.fft2(x.float()) * outside).abs().to(x.dtype)
+
+
 class EdgeModule(Pyramid):
     """Looks for edges in the high frequencies and adds them to the features."""
 
@@ -209,9 +218,7 @@ class EdgeModule(Pyramid):
         self.conv = BasicConv(channels, 1, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        outside = high_pass(x.shape[2], x.shape[3], FREQUENCY_RADIUS, x.device)
-        high = torch.fft.ifft2(torch.fft.fft2(x.float()) * outside).abs().to(x.dtype)
-        edge = F.relu(self.conv(super().forward(self.UAM.attend_channels(high)[0])))
+        edge = F.relu(self.conv(super().forward(self.UAM.attend_channels(high_frequencies(x))[0])))
         return x + edge, edge
 
 
