@@ -48,12 +48,15 @@ class Program(NamedTuple):
             return self.run("score", "--device", self.device, "--precision", precision, "-p", pipeline, "-o", rows,
                             "--files-from", file.name).stderr
 
-    def verdicts(self, pipeline: Path, names: list[str], precision: str) -> list[str | None]:
-        """Of each file; None for one that could not be judged."""
+    def rows(self, pipeline: Path, names: list[str], precision: str) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder, "rows.jsonl")
             self.score(pipeline, names, precision, rows)
-            return [json.loads(line).get("verdict") for line in rows.read_text().splitlines()]
+            return [json.loads(line) for line in rows.read_text().splitlines()]
+
+    def verdicts(self, pipeline: Path, names: list[str], precision: str) -> list[str | None]:
+        """Of each file; None for one that could not be judged."""
+        return [row.get("verdict") for row in self.rows(pipeline, names, precision)]
 
     def bench(self, pipeline: Path, cards: Path, precision: str, options: list[str]) -> dict:
         """What bgdet bench finds out about the stages of a pipeline, as it writes it."""
