@@ -7,6 +7,10 @@
 
 #include <stdlib.h>
 
+#ifndef LIBJPEG_TURBO_VERSION
+#error "libjpeg-turbo's pictures are what this reader gives; IJG's own library has others at 1/8"
+#endif
+
 enum marker { DHT = 0xc4, EOI = 0xd9, SOS = 0xda, DRI = 0xdd, APP0 = 0xe0, APP15 = 0xef, COM = 0xfe };
 
 struct component {
@@ -287,7 +291,6 @@ static bool first_scan(const struct reader *r, struct selection *scan)
 static bool next_scan(const struct reader *r, struct bytes *segment, struct selection *scan)
 {
     uint8_t n, id, tables, from, to, bits;
-    uint32_t seen = 0;
     if (!bytes_u8(segment, &n) || n < 1 || n > r->dc->n_planes)
         return false;
     scan->n = n;
@@ -297,9 +300,8 @@ static bool next_scan(const struct reader *r, struct bytes *segment, struct sele
             return false;
         while (index < r->dc->n_planes && r->info->comp_info[index].component_id != id)
             index++;
-        if (index == r->dc->n_planes || seen & 1u << index)
+        if (index == r->dc->n_planes || (i > 0 && index <= scan->components[i - 1].index)) /* in the frame's order: T.81, B.2.3 */
             return false;
-        seen |= 1u << index;
         scan->components[i].index = index;
         scan->components[i].dc_table = tables >> 4;
         scan->components[i].ac_table = tables & 15;

@@ -489,6 +489,12 @@ Test(jpeg_dc, declines_what_should_not_be_there)
         cr_expect_eq(compare(changes[i].what, file, STEPPED_OVER), DECLINED, "%s", changes[i].what);
         scan[changes[i].at] = old;
     }
+    scan = find_scan(file, "\xff\xda\0\x0c\3\1", 6);
+    struct file behind = {scan + 6, file.size - (size_t)(scan + 6 - file.data)};
+    scan = find_scan(behind, "\xff\xda\0\x0c\3\1", 6); /* the last bits of DC coefficients, of which every string is some */
+    scan[5] = 2;
+    scan[7] = 1;
+    cr_expect_eq(compare("components in another order than the frame's", file, STEPPED_OVER), DECLINED);
     free(file.data);
 }
 

@@ -6,6 +6,7 @@
 #include "bgdet.h"
 #include "jpeg_dc.h"
 
+#include <jerror.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +25,12 @@ static void on_error(j_common_ptr info)
     longjmp(((struct library *)(void *)info->err)->fail, 1);
 }
 
+/* Data that end early are damage to the decoder, but of a progressive file, whose scans may be stepped over. */
 static void on_message(j_common_ptr info, int level)
 {
-    (void)info;
     (void)level;
+    if (info->err->msg_code == JWRN_HIT_MARKER && !((struct jpeg_decompress_struct *)info)->progressive_mode)
+        on_error(info);
 }
 
 static void check(bool right)
