@@ -300,8 +300,8 @@ static bool next_scan(const struct reader *r, struct bytes *segment, struct sele
             return false;
         while (index < r->dc->n_planes && r->info->comp_info[index].component_id != id)
             index++;
-        if (index == r->dc->n_planes || (i > 0 && index <= scan->components[i - 1].index)) /* in the frame's order: T.81, B.2.3 */
-            return false;
+        if (index == r->dc->n_planes || (i > 0 && index <= scan->components[i - 1].index))
+            return false; /* they stand as in the frame: T.81, B.2.3 */
         scan->components[i].index = index;
         scan->components[i].dc_table = tables >> 4;
         scan->components[i].ac_table = tables & 15;

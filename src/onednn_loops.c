@@ -304,34 +304,51 @@ struct lanes_complex {
     struct lanes re, im;
 };
 
+/* Terms that are added before their sum joins the others: the more follow one another, the more is rounded away. */
+#define RUN 12u
+
+static uint32_t end_of_run(uint32_t k, uint32_t n)
+{
+    return n - k < RUN ? n : k + RUN;
+}
+
 /* Sum over k of x[k step] times a wave at k. */
 static void sum_real(uint32_t n, const struct lanes *x, size_t step, const float *wave_re, const float *wave_im,
                      struct lanes_complex *sum)
 {
-    struct lanes_complex all = {0};
-    for (uint32_t k = 0; k < n; k++, x += step)
+    *sum = (struct lanes_complex){0};
+    for (uint32_t k = 0; k < n;) {
+        struct lanes_complex run = {0};
+        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step)
+            for (int i = 0; i < 2; i++) {
+                run.re.q[i] += x->q[i] * wave_re[k];
+                run.im.q[i] += x->q[i] * wave_im[k];
+            }
         for (int i = 0; i < 2; i++) {
-            all.re.q[i] += x->q[i] * wave_re[k];
-            all.im.q[i] += x->q[i] * wave_im[k];
+            sum->re.q[i] += run.re.q[i];
+            sum->im.q[i] += run.im.q[i];
         }
-    *sum = all;
+    }
 }
 
 /* The same of complex numbers; of the waves' conjugates where `sign` is -1. */
 static void sum_complex(uint32_t n, const struct lanes_complex *x, size_t step, const float *wave_re, const float *wave_im,
                         size_t wave_step, float sign, struct lanes_complex *sum)
 {
-    quad re_re[2] = {0}, im_im[2] = {0}, re_im[2] = {0}, im_re[2] = {0};
-    for (uint32_t k = 0; k < n; k++, x += step, wave_re += wave_step, wave_im += wave_step)
+    *sum = (struct lanes_complex){0};
+    for (uint32_t k = 0; k < n;) {
+        quad re_re[2] = {0}, im_im[2] = {0}, re_im[2] = {0}, im_re[2] = {0};
+        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step, wave_re += wave_step, wave_im += wave_step)
+            for (int i = 0; i < 2; i++) {
+                re_re[i] += x->re.q[i] * *wave_re;
+                im_im[i] += x->im.q[i] * *wave_im;
+                re_im[i] += x->re.q[i] * *wave_im;
+                im_re[i] += x->im.q[i] * *wave_re;
+            }
         for (int i = 0; i < 2; i++) {
-            re_re[i] += x->re.q[i] * *wave_re;
-            im_im[i] += x->im.q[i] * *wave_im;
-            re_im[i] += x->re.q[i] * *wave_im;
-            im_re[i] += x->im.q[i] * *wave_re;
+            sum->re.q[i] += re_re[i] - sign * im_im[i];
+            sum->im.q[i] += sign * re_im[i] + im_re[i];
         }
-    for (int i = 0; i < 2; i++) {
-        sum->re.q[i] = re_re[i] - sign * im_im[i];
-        sum->im.q[i] = sign * re_im[i] + im_re[i];
     }
 }
 

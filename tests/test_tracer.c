@@ -59,9 +59,9 @@ static void check_kind(const struct bgd_model *model, int arch, uint32_t width, 
 }
 
 /*
- * The golden masks are double; the bounds on P(object) are 1e-4 and 1e-5. Measured for TE0, 1, 3 and B7: onednn 8e-6, 3e-5,
- * 6e-5 and 1e-5, as PyTorch's own float32, which is off by 3e-6, 1e-5, 5e-5 and 1e-5; ref, which rounds once a value, 2e-6 at
- * most.
+ * The golden masks are double; the bounds on P(object) are 2e-4 and 1e-5. Measured for TE0, 1, 3 and B7: onednn 5e-6, 8e-6,
+ * 4e-5 and 1e-5, as PyTorch's own float32, which is off by 3e-6, 1e-5, 5e-5 and 1e-5; ref, which rounds once a value, 2e-6 at
+ * most. TE3 is steep: the same sums of its high-pass in other orders make it 4e-5 to 1.4e-4.
  */
 static void check_against_official(struct tracer_spec spec)
 {
@@ -83,7 +83,7 @@ static void check_against_official(struct tracer_spec spec)
     size_t size = (size_t)TRACER_WIDTH * TRACER_HEIGHT;
     float *onednn = run_masks(&backend_onednn, model, 3, TRACER_PICTURES, pictures);
     double worst = largest_difference(onednn, TRACER_PICTURES * size, TRACER_STEP, golden);
-    cr_expect(worst <= 1e-4, "onednn is off by %g", worst);
+    cr_expect(worst <= 2e-4, "onednn is off by %g", worst);
     float *ref = run_masks(&backend_ref, model, 1, 1, pictures); /* one picture: it takes seconds */
     worst = largest_difference(ref, size, TRACER_STEP, golden);
     cr_expect(worst <= 1e-5, "ref is off by %g", worst);
@@ -147,7 +147,7 @@ Test(tracer, the_shared_fixture_gives_its_masks)
     check_lively(final, n);
     float *onednn = run_masks(&backend_onednn, model, 2, 2, x);
     double worst = largest_difference(onednn, n, 1, final);
-    cr_expect(worst <= 1e-4, "onednn is off by %g", worst);
+    cr_expect(worst <= 2e-4, "onednn is off by %g", worst);
 #ifndef __SANITIZE_ADDRESS__ /* then the reference takes a minute a picture, else 9 s */
     float *ref = run_masks(&backend_ref, model, 1, 1, x);
     worst = largest_difference(ref, n / 2, 1, final);
