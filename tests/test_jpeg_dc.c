@@ -558,16 +558,23 @@ Test(jpeg_dc, reads_as_many_scans_as_are_read)
     free(file.data);
 }
 
+/* A small picture in the scans of scripts[i]. */
+static struct recipe small_of(uint32_t i)
+{
+    struct recipe r = usual;
+    r.width = 37;
+    r.height = 29;
+    r.restart = (int)i % 3;
+    r.scans = scripts[i].scans;
+    r.n_scans = scripts[i].n;
+    return r;
+}
+
 /* Cut anywhere, and whatever is left: what is read is the whole picture. */
 Test(jpeg_dc, of_a_cut_file_is_read_only_what_is_whole)
 {
     for (uint32_t i = 0; i < N_SCRIPTS; i++) {
-        struct recipe r = usual;
-        r.width = 37;
-        r.height = 29;
-        r.restart = (int)i % 3;
-        r.scans = scripts[i].scans;
-        r.n_scans = scripts[i].n;
+        const struct recipe r = small_of(i);
         struct file whole = encode(&r, i);
         uint32_t taken = 0;
         for (size_t size = 3; size < whole.size; size++) {
@@ -589,12 +596,7 @@ Test(jpeg_dc, of_damaged_files_gives_libjpegs_picture_or_none)
     uint32_t taken = 0, declined = 0;
     uint64_t state = 42;
     for (uint32_t i = 0; i < N_SCRIPTS; i++) {
-        struct recipe r = usual;
-        r.width = 37;
-        r.height = 29;
-        r.restart = (int)i % 3;
-        r.scans = scripts[i].scans;
-        r.n_scans = scripts[i].n;
+        const struct recipe r = small_of(i);
         struct file file = encode(&r, i);
         enum allowance allowance = i >= 1 && i <= 3 ? STEPPED_OVER : BEHIND; /* those are progressive */
         for (size_t at = 2; at < file.size; at++) {

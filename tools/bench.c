@@ -195,14 +195,17 @@ const struct command tool_bench = {
         "others. "
         "Then all of it end to end, as bgdet score does it. The cards are those named, 1,024 of them at the most, or else the "
         "samples that ship.\n"
-        "What the stages allow: on a CPU they share its processors and take turns, so it is 1 / (sum of 1 / rate). A device "
-        "with "
+        "What the stages allow: on a CPU they share its processors and take turns, so it is 1 / (sum of 1 / rate). A device with "
         "memory of its own does feed, segment and classify while the host does the others: it is the slower of the two sides, "
         "each reckoned so. The share of it that a run reaches may be above 1, since copying to such a device and computing "
-        "overlap, too.\n"
+        "overlap, too, and since a part is measured at another time than the whole.\n"
         "--roofline holds every step of a network against the longer of two times: that of moving its bytes, and that of its "
         "arithmetic, at the rates that the device reaches in a large copy and a large matrix product (of a CPU: one thread). "
-        "src/cost.h says how bytes are counted. Given model files, it is all that is done.",
+        "Bytes are counted in three ways: unfused, each op reads its inputs and writes its value; as run, the device's own steps "
+        "do; fused, nothing is moved that could be done in passing. Of each, images a second are what is allowed if all steps "
+        "take those times, one after another, and overlapped, if all moving and all arithmetic go on at once; reached is the "
+        "measured share of the former, above 100 % if the rates were taken while the machine did something else. Given model "
+        "files, it is all that is done.",
     .groups = groups,
     .exits = exits,
     .run = run,
