@@ -240,6 +240,32 @@ static void run_loop(struct exec *exec, const struct step *step)
     step->loop->run(step->loop, sources, blocks[step->n_args - 1], (float *)(void *)exec->scratchpad);
 }
 
+/* Runs a step over each of its parts. */
+static dnnl_status_t run_parts(struct exec *exec, const struct step *step, const dnnl_exec_arg_t *whole)
+{
+    const_dnnl_primitive_desc_t pd;
+    dnnl_exec_arg_t args[STEP_ARGS_MAX + 1];
+    dnnl_status_t status = dnnl_primitive_get_primitive_desc(step->primitive, &pd);
+    args[step->n_args] = whole[step->n_args];
+    for (uint32_t i = 0; i < step->parts && !status; i++) {
+        uint32_t made = 0;
+        for (; made < step->n_args && !status; made++) {
+            const dnnl_memory_desc_t *desc = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, whole[made].arg);
+            void *first;
+            args[made].arg = whole[made].arg;
+            args[made].memory = NULL;
+            if (!(status = dnnl_memory_get_data_handle(whole[made].memory, &first)))
+                status = dnnl_memory_create(&args[made].memory, desc, exec->network->engine,
+                                            (uint8_t *)first + i * onednn_part_bytes(desc));
+        }
+        if (!status)
+            status = dnnl_primitive_execute(step->primitive, exec->stream, (int)step->n_args + 1, args);
+        while (made)
+            dnnl_memory_destroy(args[--made].memory);
+    }
+    return status;
+}
+
 static int run_step(struct exec *exec, uint32_t i, struct bgd_err *err)
 {
     const struct step *step = &exec->network->steps[i];
@@ -247,8 +273,9 @@ static int run_step(struct exec *exec, uint32_t i, struct bgd_err *err)
         run_loop(exec, step);
         return 0;
     }
-    dnnl_status_t status = dnnl_primitive_execute(step->primitive, exec->stream, (int)step->n_args + 1,
-                                                  exec->args + (size_t)i * (STEP_ARGS_MAX + 1));
+    const dnnl_exec_arg_t *args = exec->args + (size_t)i * (STEP_ARGS_MAX + 1);
+    dnnl_status_t status = step->parts > 1 ? run_parts(exec, step, args)
+                                           : dnnl_primitive_execute(step->primitive, exec->stream, (int)step->n_args + 1, args);
     return status ? onednn_failed(status, "running a step", err) : 0;
 }
 

@@ -131,14 +131,20 @@ static float place(uint32_t o, uint32_t in, uint32_t out, bool align, uint32_t *
     return position - (float)*low;
 }
 
+/* Where a column of the output lies in the input. */
+struct column {
+    uint32_t left, right;
+    float across;
+};
+
 static void upsample_row(const struct loop *loop, const float *top, const float *bottom, float down, float *out)
 {
+    const struct column *columns = loop->tables;
     uint32_t block = loop->block, width = loop->out.w;
     for (uint32_t j = 0; j < width; j++, out += block) {
-        uint32_t left, right;
-        float across = place(j, loop->in[0].w, width, loop->op->align_corners, &left, &right);
-        const float *a = top + (size_t)left * block, *b = top + (size_t)right * block;
-        const float *c = bottom + (size_t)left * block, *d = bottom + (size_t)right * block;
+        size_t left = (size_t)columns[j].left * block, right = (size_t)columns[j].right * block;
+        float across = columns[j].across;
+        const float *a = top + left, *b = top + right, *c = bottom + left, *d = bottom + right;
         float wa = (1 - down) * (1 - across), wb = (1 - down) * across, wc = down * (1 - across), wd = down * across;
         for (uint32_t k = 0; k < block; k++)
             out[k] = a[k] * wa + b[k] * wb + c[k] * wc + d[k] * wd;
@@ -158,6 +164,76 @@ static void run_upsample(const struct loop *loop, const float *const *sources, f
             upsample_row(loop, source + (size_t)top * in.w * block, source + (size_t)bottom * in.w * block, down, target);
         }
     }
+}
+
+static struct column *place_columns(const struct bgd_format_op *op, uint32_t in, uint32_t out)
+{
+    struct column *columns = malloc(out * sizeof *columns);
+    for (uint32_t j = 0; columns && j < out; j++)
+        columns[j].across = place(j, in, out, op->align_corners, &columns[j].left, &columns[j].right);
+    return columns;
+}
+
+/* ---------------------------------------------------------------- depthwise convolution
+ *
+ * oneDNN's kernel for AVX2 takes no padding wider than 3, as a dilation brings it, and leaves that to a matrix product for each
+ * channel. */
+
+/* `tables`: for each block of channels its bias, then its weights by row and column, channels side by side; zeros fill it up. */
+LANES_INLINE void depthwise_pixel(const struct loop *loop, const float *plane, const float *table, int64_t y, int64_t x,
+                                  float *out)
+{
+    const struct bgd_window *w = &loop->op->window;
+    struct shape in = loop->in[0];
+    lanes sum = lanes_load(table);
+    for (uint32_t i = 0; i < w->kernel_h; i++)
+        for (uint32_t j = 0; j < w->kernel_w; j++) {
+            int64_t row = y + (int64_t)i * w->dilation_h, column = x + (int64_t)j * w->dilation_w;
+            if (row >= 0 && row < in.h && column >= 0 && column < in.w)
+                sum += lanes_load(plane + ((size_t)row * in.w + (size_t)column) * loop->block) *
+                       lanes_load(table + (1 + (size_t)i * w->kernel_w + j) * loop->block);
+        }
+    lanes_store(out, onednn_activate(loop->first, sum));
+}
+
+LANES_CLONES static void run_depthwise(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    (void)scratch;
+    const struct bgd_window *w = &loop->op->window;
+    struct shape in = loop->in[0], out = loop->out;
+    uint32_t block = loop->block, blocks = blocks_of(in.c, block);
+    for (uint32_t p = 0; p < loop->tile * blocks; p++) {
+        const float *plane = sources[0] + (size_t)p * in.h * in.w * block;
+        const float *table = (const float *)loop->tables + (size_t)(p % blocks) * (1 + w->kernel_h * w->kernel_w) * block;
+        for (uint32_t i = 0; i < out.h; i++)
+            for (uint32_t j = 0; j < out.w; j++, target += block)
+                for (uint32_t k = 0; k < block; k += LANES)
+                    depthwise_pixel(loop, plane + k, table + k, (int64_t)i * w->stride_h - w->pad_top,
+                                    (int64_t)j * w->stride_w - w->pad_left, target + k);
+    }
+}
+
+struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t tile, struct shape in, struct shape out,
+                                     uint32_t block, const float *weights, const float *bias)
+{
+    uint32_t taps = op->window.kernel_h * op->window.kernel_w, blocks = blocks_of(out.c, block);
+    struct loop *loop = calloc(1, sizeof *loop);
+    float *table = calloc((size_t)blocks * (1 + taps) * block, sizeof *table);
+    if (loop && table) {
+        for (uint32_t c = 0; c < out.c; c++) {
+            float *column = table + (size_t)(c / block) * (1 + taps) * block + c % block;
+            column[0] = bias[c];
+            for (uint32_t i = 0; i < taps; i++)
+                column[(size_t)(1 + i) * block] = weights[(size_t)c * taps + i];
+        }
+        *loop = (struct loop){
+            .run = run_depthwise, .op = op, .tile = tile, .in = {in}, .out = out, .block = block, .tables = table};
+    } else {
+        free(loop);
+        free(table);
+        loop = NULL;
+    }
+    return loop;
 }
 
 /* ---------------------------------------------------------------- adaptive mean */
@@ -229,30 +305,72 @@ static void run_lrn(const struct loop *loop, const float *const *sources, float 
 
 /* ---------------------------------------------------------------- attention, masks: dense values */
 
-static void run_attention(const struct loop *loop, const float *const *sources, float *target, float *weights)
+static size_t whole_lanes(size_t n)
 {
-    size_t rows = (size_t)loop->out.c * loop->out.h, width = loop->out.w;
-    for (size_t i = 0; i < loop->tile * rows; i++) {
-        size_t first = i / rows * rows * width; /* of the picture */
-        const float *q = sources[0] + i * width, *k = sources[1] + first, *v = sources[2] + first;
-        float *y = target + i * width, top = -INFINITY, sum = 0;
-        for (size_t j = 0; j < rows; j++) {
-            float product = 0;
-            for (size_t d = 0; d < width; d++)
-                product += q[d] * k[j * width + d];
-            weights[j] = product;
-            top = fmaxf(top, product);
-        }
-        for (size_t d = 0; d < width; d++)
-            y[d] = 0;
-        for (size_t j = 0; j < rows; j++) {
-            float weight = expf(weights[j] - top);
-            sum += weight;
-            for (size_t d = 0; d < width; d++)
-                y[d] += weight * v[j * width + d];
-        }
-        for (size_t d = 0; d < width; d++)
-            y[d] /= sum;
+    return (n + LANES - 1) / LANES * LANES;
+}
+
+/* Keys and values lie as columns, (width, rows), so that a query's weights of all rows are computed side by side. The rows that there
+ * are not, up to whole lanes, get a weight of 0. */
+struct attention_work {
+    float *keys, *values, *weights; /* (width, padded), (width, padded), (padded) */
+    size_t rows, padded, width;
+};
+
+static void gather_columns(const struct attention_work *work, const float *rows, float *columns)
+{
+    for (size_t i = 0; i < work->width * work->padded; i++) {
+        size_t row = i % work->padded;
+        columns[i] = row < work->rows ? rows[row * work->width + i / work->padded] : 0;
+    }
+}
+
+LANES_INLINE void attend(const struct attention_work *work, const float *query, float *out)
+{
+    float top = -INFINITY;
+    lanes total = {0};
+    for (size_t j = 0; j < work->padded; j += LANES) {
+        lanes product = {0};
+        for (size_t d = 0; d < work->width; d++)
+            product += query[d] * lanes_load(work->keys + d * work->padded + j);
+        lanes_store(work->weights + j, product);
+    }
+    for (size_t j = 0; j < work->rows; j++)
+        top = work->weights[j] > top ? work->weights[j] : top;
+    for (size_t j = work->rows; j < work->padded; j++)
+        work->weights[j] = -INFINITY;
+    for (size_t j = 0; j < work->padded; j += LANES) {
+        lanes weight = lanes_exp(lanes_load(work->weights + j) - top);
+        lanes_store(work->weights + j, weight);
+        total += weight;
+    }
+    for (size_t d = 0; d < work->width; d++) {
+        lanes sum = {0};
+        for (size_t j = 0; j < work->padded; j += LANES)
+            sum += lanes_load(work->weights + j) * lanes_load(work->values + d * work->padded + j);
+        out[d] = lanes_sum(sum) / lanes_sum(total);
+    }
+}
+
+static size_t attention_floats(struct shape s)
+{
+    return (2 * (size_t)s.w + 1) * whole_lanes((size_t)s.c * s.h);
+}
+
+LANES_CLONES static void run_attention(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+{
+    size_t rows = (size_t)loop->out.c * loop->out.h, width = loop->out.w, padded = whole_lanes(rows);
+    const struct attention_work work = {.keys = scratch,
+                                        .values = scratch + width * padded,
+                                        .weights = scratch + 2 * width * padded,
+                                        .rows = rows,
+                                        .padded = padded,
+                                        .width = width};
+    for (size_t first = 0; first < loop->tile * rows * width; first += rows * width) {
+        gather_columns(&work, sources[1] + first, work.keys);
+        gather_columns(&work, sources[2] + first, work.values);
+        for (size_t i = 0; i < rows; i++)
+            attend(&work, sources[0] + first + i * width, target + first + i * width);
     }
 }
 
@@ -291,17 +409,9 @@ static void run_denoise(const struct loop *loop, const float *const *sources, fl
 
 /* ---------------------------------------------------------------- high-pass */
 
-/* Planes are transformed side by side, a lane each: so all sums are of vectors, whatever a plane's sides are. Two vectors of four,
- * since more lanes in one are not kept in registers where the instruction set has but four. */
-#define PLANES 8
-typedef float quad __attribute__((vector_size(16)));
-
-struct lanes {
-    quad q[2];
-};
-
+/* Planes are transformed side by side, a lane each: so all sums are of lanes, whatever a plane's sides are. */
 struct lanes_complex {
-    struct lanes re, im;
+    lanes re, im;
 };
 
 /* Terms that are added before their sum joins the others: the more follow one another, the more is rounded away. */
@@ -313,48 +423,42 @@ static uint32_t end_of_run(uint32_t k, uint32_t n)
 }
 
 /* Sum over k of x[k step] times a wave at k. */
-static void sum_real(uint32_t n, const struct lanes *x, size_t step, const float *wave_re, const float *wave_im,
-                     struct lanes_complex *sum)
+LANES_INLINE void sum_real(uint32_t n, const lanes *x, size_t step, const float *wave_re, const float *wave_im,
+                           struct lanes_complex *sum)
 {
     *sum = (struct lanes_complex){0};
     for (uint32_t k = 0; k < n;) {
         struct lanes_complex run = {0};
-        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step)
-            for (int i = 0; i < 2; i++) {
-                run.re.q[i] += x->q[i] * wave_re[k];
-                run.im.q[i] += x->q[i] * wave_im[k];
-            }
-        for (int i = 0; i < 2; i++) {
-            sum->re.q[i] += run.re.q[i];
-            sum->im.q[i] += run.im.q[i];
+        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step) {
+            run.re += *x * wave_re[k];
+            run.im += *x * wave_im[k];
         }
+        sum->re += run.re;
+        sum->im += run.im;
     }
 }
 
 /* The same of complex numbers; of the waves' conjugates where `sign` is -1. */
-static void sum_complex(uint32_t n, const struct lanes_complex *x, size_t step, const float *wave_re, const float *wave_im,
-                        size_t wave_step, float sign, struct lanes_complex *sum)
+LANES_INLINE void sum_complex(uint32_t n, const struct lanes_complex *x, size_t step, const float *wave_re,
+                              const float *wave_im, size_t wave_step, float sign, struct lanes_complex *sum)
 {
     *sum = (struct lanes_complex){0};
     for (uint32_t k = 0; k < n;) {
-        quad re_re[2] = {0}, im_im[2] = {0}, re_im[2] = {0}, im_re[2] = {0};
-        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step, wave_re += wave_step, wave_im += wave_step)
-            for (int i = 0; i < 2; i++) {
-                re_re[i] += x->re.q[i] * *wave_re;
-                im_im[i] += x->im.q[i] * *wave_im;
-                re_im[i] += x->re.q[i] * *wave_im;
-                im_re[i] += x->im.q[i] * *wave_re;
-            }
-        for (int i = 0; i < 2; i++) {
-            sum->re.q[i] += re_re[i] - sign * im_im[i];
-            sum->im.q[i] += sign * re_im[i] + im_re[i];
+        lanes re_re = {0}, im_im = {0}, re_im = {0}, im_re = {0};
+        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step, wave_re += wave_step, wave_im += wave_step) {
+            re_re += x->re * *wave_re;
+            im_im += x->im * *wave_im;
+            re_im += x->re * *wave_im;
+            im_re += x->im * *wave_re;
         }
+        sum->re += re_re - sign * im_im;
+        sum->im += sign * re_im + im_re;
     }
 }
 
 /* The steps are those of kernels/high_pass.cu: down the columns, across, back across, back down. */
 struct high_pass_work {
-    struct lanes *x;             /* (h, w) */
+    lanes *x;                    /* (h, w) */
     struct lanes_complex *line;  /* (w): frequency u of every column */
     struct lanes_complex *waves; /* (nv): and v of that */
     struct lanes_complex *low;   /* (nu, w): back across */
@@ -367,7 +471,7 @@ static size_t high_pass_lanes(const struct high_pass *t, struct shape s)
 
 static struct high_pass_work divide_work(const struct high_pass *t, struct shape s, float *scratch)
 {
-    struct high_pass_work work = {.x = (struct lanes *)(void *)scratch};
+    struct high_pass_work work = {.x = (lanes *)(void *)scratch};
     work.line = (struct lanes_complex *)(work.x + (size_t)s.h * s.w);
     work.waves = work.line + s.w;
     work.low = work.waves + t->nv;
@@ -375,7 +479,7 @@ static struct high_pass_work divide_work(const struct high_pass *t, struct shape
 }
 
 /* Leaves |x - low| in work->x. */
-static void high_pass_planes(const struct high_pass *t, struct shape s, const struct high_pass_work *work)
+LANES_INLINE void high_pass_planes(const struct high_pass *t, struct shape s, const struct high_pass_work *work)
 {
     for (uint32_t u = 0; u < t->nu; u++) {
         const float *row_re = t->row_re + (size_t)u * s.h, *row_im = t->row_im + (size_t)u * s.h;
@@ -388,10 +492,8 @@ static void high_pass_planes(const struct high_pass *t, struct shape s, const st
             if (inside[v] == 0)
                 continue;
             sum_complex(s.w, work->line, 1, t->col_re + (size_t)v * s.w, t->col_im + (size_t)v * s.w, 1, 1, sum);
-            for (int i = 0; i < 2; i++) {
-                sum->re.q[i] *= inside[v];
-                sum->im.q[i] *= inside[v];
-            }
+            sum->re *= inside[v];
+            sum->im *= inside[v];
         }
         for (uint32_t j = 0; j < s.w; j++)
             sum_complex(t->nv, work->waves, 1, t->col_re + j, t->col_im + j, s.w, -1, &work->low[(size_t)u * s.w + j]);
@@ -400,32 +502,29 @@ static void high_pass_planes(const struct high_pass *t, struct shape s, const st
         for (uint32_t j = 0; j < s.w; j++) {
             struct lanes_complex low;
             sum_complex(t->nu, work->low + j, s.w, t->row_re + r, t->row_im + r, s.h, -1, &low);
-            struct lanes *x = &work->x[(size_t)r * s.w + j];
-            for (int i = 0; i < 2; i++) {
-                quad re = x->q[i] - low.re.q[i], square = re * re + low.im.q[i] * low.im.q[i];
-                for (int k = 0; k < 4; k++)
-                    x->q[i][k] = sqrtf(square[k]);
-            }
+            lanes *x = &work->x[(size_t)r * s.w + j], re = *x - low.re, square = re * re + low.im * low.im;
+            for (uint32_t k = 0; k < LANES; k++)
+                (*x)[k] = sqrtf(square[k]);
         }
 }
 
-static void run_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
 {
     struct shape s = loop->out;
     const struct high_pass_work work = divide_work(loop->tables, s, scratch);
     uint32_t n = loop->tile * s.c;
     size_t plane = (size_t)s.h * s.w;
-    for (uint32_t first = 0; first < n; first += PLANES) {
-        uint32_t count = n - first < PLANES ? n - first : PLANES;
+    for (uint32_t first = 0; first < n; first += LANES) {
+        uint32_t count = n - first < LANES ? n - first : LANES;
         const float *x = sources[0] + first * plane;
         float *y = target + first * plane;
         for (size_t i = 0; i < plane; i++)
-            for (uint32_t k = 0; k < PLANES; k++)
-                work.x[i].q[k / 4][k % 4] = k < count ? x[k * plane + i] : 0;
+            for (uint32_t k = 0; k < LANES; k++)
+                work.x[i][k] = k < count ? x[k * plane + i] : 0;
         high_pass_planes(loop->tables, s, &work);
         for (uint32_t k = 0; k < count; k++)
             for (size_t i = 0; i < plane; i++)
-                y[k * plane + i] = work.x[i].q[k / 4][k % 4];
+                y[k * plane + i] = work.x[i][k];
     }
 }
 
@@ -435,6 +534,7 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
                                 uint32_t block)
 {
     struct loop *loop = calloc(1, sizeof *loop);
+    bool made = true;
     if (!loop)
         return NULL;
     *loop = (struct loop){.op = op, .tile = tile, .out = out, .block = block};
@@ -443,7 +543,11 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_ADD:
     case BGD_OP_MUL: loop->run = run_combine; break;
     case BGD_OP_CONCAT: loop->run = run_concat; break;
-    case BGD_OP_UPSAMPLE: loop->run = run_upsample; break;
+    case BGD_OP_UPSAMPLE:
+        loop->run = run_upsample;
+        loop->tables = place_columns(op, in[0].w, out.w);
+        made = loop->tables != NULL;
+        break;
     case BGD_OP_ADAPTIVE_MEAN: loop->run = run_adaptive_mean; break;
     case BGD_OP_LRN:
         loop->run = run_lrn;
@@ -451,7 +555,7 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
         break;
     case BGD_OP_ATTENTION:
         loop->run = run_attention;
-        loop->scratch_bytes = (size_t)out.c * out.h * sizeof(float);
+        loop->scratch_bytes = attention_floats(out) * sizeof(float);
         break;
     case BGD_OP_QUANTILE_MASK:
         loop->run = run_quantile_mask;
@@ -461,15 +565,15 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_HIGH_PASS:
         loop->run = run_high_pass;
         loop->tables = high_pass_create(out, (double)op->parameter);
-        if (!loop->tables) {
-            free(loop);
-            return NULL;
-        }
-        loop->scratch_bytes = high_pass_lanes(loop->tables, out) * sizeof(struct lanes);
+        made = loop->tables != NULL;
+        loop->scratch_bytes = made ? high_pass_lanes(loop->tables, out) * sizeof(lanes) : 0;
         break;
     default: assert(false && "an op that oneDNN has");
     }
-    return loop;
+    if (made)
+        return loop;
+    free(loop);
+    return NULL;
 }
 
 void onednn_loop_destroy(struct loop *loop)

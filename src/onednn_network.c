@@ -69,7 +69,19 @@ static void need_scratchpad(struct network *net, size_t bytes)
 
 int onednn_add_step(struct builder *b, const_dnnl_primitive_desc_t pd, const struct arg *args, uint32_t n_args)
 {
+    return onednn_add_parted_step(b, pd, args, n_args, 1);
+}
+
+size_t onednn_part_bytes(const dnnl_memory_desc_t *part)
+{
+    return (dnnl_memory_desc_get_size(part) + 4095) / 4096 * 4096 + 64;
+}
+
+int onednn_add_parted_step(struct builder *b, const_dnnl_primitive_desc_t pd, const struct arg *args, uint32_t n_args,
+                           uint32_t parts)
+{
     struct step *step = append(b->net, args, n_args);
+    step->parts = parts;
     need_scratchpad(b->net, dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0)));
     dnnl_status_t status = dnnl_primitive_create(&step->primitive, pd);
     return status ? onednn_failed(status, "creating a primitive", b->err) : 0;
@@ -115,20 +127,17 @@ uint32_t onednn_in_layout(struct builder *b, uint32_t from, const dnnl_memory_de
     return to == NONE || onednn_add_reorder(b, from, to) ? NONE : to;
 }
 
-dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
-                              const dnnl_memory_desc_t *desc)
+dnnl_memory_t onednn_constant_of(struct builder *b, float *values, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
+                                 const dnnl_memory_desc_t *desc)
 {
-    const struct bgd_format_tensor *t = &b->model->tensors[tensor];
     dnnl_memory_desc_t plain;
     dnnl_memory_t source = NULL, target = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
-    dnnl_status_t status = dnnl_out_of_memory;
-    float *values = malloc((size_t)model_tensor_count(t) * sizeof *values);
+    dnnl_status_t status;
     if (!values)
-        goto done;
-    model_read_tensor(b->model, tensor, values);
+        return NULL;
     if ((status = dnnl_memory_desc_init_by_tag(&plain, ndims, dims, dnnl_f32, tag)) ||
         (status = dnnl_memory_create(&source, &plain, b->net->engine, values)) ||
         (status = dnnl_memory_create(&target, desc, b->net->engine, DNNL_MEMORY_ALLOCATE)) ||
@@ -141,7 +150,7 @@ dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, con
         status = dnnl_stream_wait(stream);
 done:
     if (status) {
-        onednn_failed(status, t->name, b->err);
+        onednn_failed(status, "laying out weights", b->err);
         dnnl_memory_destroy(target);
         target = NULL;
     }
@@ -149,8 +158,33 @@ done:
     dnnl_primitive_desc_destroy(pd);
     dnnl_stream_destroy(stream);
     dnnl_memory_destroy(source);
-    free(values);
     return target;
+}
+
+float *onednn_room(struct builder *b, uint32_t i, size_t count)
+{
+    if (b->rooms[i].count < count) {
+        free(b->rooms[i].floats);
+        b->rooms[i].floats = malloc(count * sizeof *b->rooms[i].floats);
+        b->rooms[i].count = b->rooms[i].floats ? count : 0;
+        if (!b->rooms[i].floats)
+            err_set(b->err, BGD_MEMORY, "out of memory for weights");
+    }
+    return b->rooms[i].floats;
+}
+
+float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor)
+{
+    float *values = onednn_room(b, i, (size_t)model_tensor_count(&b->model->tensors[tensor]));
+    if (values)
+        model_read_tensor(b->model, tensor, values);
+    return values;
+}
+
+dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
+                              const dnnl_memory_desc_t *desc)
+{
+    return onednn_constant_of(b, onednn_tensor(b, 0, tensor), ndims, dims, tag, desc);
 }
 
 /* Builds op i, and writes down for it whatever that has added: steps, and ops that are done. */
@@ -239,8 +273,8 @@ int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, s
     b.done = calloc(h->n_ops, sizeof *b.done);
     if (!b.net || !b.value_block || !b.done || uses_build(model, &b.uses, err))
         goto out_of_memory;
-    /* An op is at most its own step, a reorder of each input and one of a residual; an output is one step; so for blocks. */
-    b.net->capacity = 2 * h->n_ops + h->n_inputs + h->n_outputs;
+    /* An op is at most three steps, a reorder of each input and one of a residual; an output is one step; so for blocks. */
+    b.net->capacity = 4 * h->n_ops + h->n_inputs + h->n_outputs;
     for (uint32_t i = 0; i < h->n_ops; i++)
         b.net->capacity += model->ops[i].n_inputs;
     b.net->steps = calloc(b.net->capacity, sizeof *b.net->steps);
@@ -269,6 +303,8 @@ done:
     free(b.value_block);
     uses_free(&b.uses);
     free(b.done);
+    for (uint32_t i = 0; i < ONEDNN_ROOMS; i++)
+        free(b.rooms[i].floats);
     return code;
 }
 

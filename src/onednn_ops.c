@@ -1,4 +1,4 @@
-/* Each op of a graph as one primitive, with the ops behind it that oneDNN can do in passing. */
+/* Each op of a graph but convolutions as one primitive, with the activation behind it, or as a loop of ours. */
 #include "onednn.h"
 
 #include "err.h"
@@ -18,7 +18,7 @@ static const struct activation activations[] = {
     {BGD_OP_RELU, dnnl_eltwise_relu, 0, 1},
     {BGD_OP_SIGMOID, dnnl_eltwise_logistic, 0, 1},
     {BGD_OP_SILU, dnnl_eltwise_swish, 1, 1},
-    {BGD_OP_SELU, dnnl_eltwise_elu, 1.67326324235437728481f, 1.05070098735548049342f},
+    {BGD_OP_SELU, dnnl_eltwise_elu, SELU_ALPHA, SELU_SCALE},
 };
 
 static const struct activation *find_activation(uint32_t code)
@@ -29,8 +29,7 @@ static const struct activation *find_activation(uint32_t code)
     return NULL;
 }
 
-/* The value of the activation that follows, marked as done, or `value` itself. */
-static uint32_t take_activation(struct builder *b, uint32_t value, dnnl_post_ops_t post)
+uint32_t onednn_take_activation(struct builder *b, uint32_t value, dnnl_post_ops_t post)
 {
     for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
         const struct activation *a = &activations[i];
@@ -43,77 +42,9 @@ static uint32_t take_activation(struct builder *b, uint32_t value, dnnl_post_ops
     return value;
 }
 
-/*
- * The residual that is added to `value` and may be overwritten by the sum: it is computed, nothing reads it after
- * the add, and the convolution does not read it itself. Returns its value, and the add in `*add`; or NONE.
- */
-static uint32_t find_residual(const struct builder *b, uint32_t value, uint32_t source_block, uint32_t *add)
-{
-    const struct bgd_format_header *h = b->model->header;
-    *add = uses_sole_reader(&b->uses, value, BGD_OP_ADD);
-    if (*add == NONE)
-        return NONE;
-    const struct bgd_format_op *op = &b->model->ops[*add];
-    uint32_t residual = op->inputs[0] == value ? op->inputs[1] : op->inputs[0];
-    struct shape a = model_shape(b->model, value), c = model_shape(b->model, residual);
-    if (a.c != c.c || a.h != c.h || a.w != c.w)
-        return NONE; /* a repeated operand is a loop's work */
-    uint32_t block = b->value_block[residual];
-    if (residual < h->n_inputs || block == NONE || block == source_block)
-        return NONE;
-    /* Every other reader must have run already, fused ones included; the add is the one left. */
-    for (uint32_t i = 0; i < h->n_ops; i++)
-        for (uint32_t k = 0; k < b->model->ops[i].n_inputs; k++)
-            if (b->model->ops[i].inputs[k] == residual && i != *add && !b->done[i])
-                return NONE;
-    for (uint32_t i = 0; i < h->n_outputs; i++)
-        if (h->outputs[i] == residual)
-            return NONE;
-    return residual;
-}
-
-/* ------------------------------------------------------------ the batch as a side of the picture
- *
- * oneDNN's loops multiply the weights with one row of one picture at a time. Deep in a network that sees 60x80 a row has 2 to 8
- * pixels, and most of the time goes into loading weights. A convolution of (n, c, h, w) by (kh, kw) is also a 3-D one of the
- * single picture (1, c, h, w, n) by (kh, kw, 1): then a row is n pixels, and padding costs nothing. The numbers are the
- * same, the layout is (h, w, n, c) in memory, and ResNet-18 ran 1.7 times as fast when this was built. */
-
-/* (n, c, h, w) seen as (1, c, h, w, n). */
-static dnnl_memory_desc_t side_view(const dnnl_memory_desc_t *desc)
-{
-    dnnl_memory_desc_t view = *desc;
-    view.ndims = 5;
-    view.dims[4] = desc->dims[0];
-    view.padded_dims[4] = desc->padded_dims[0];
-    view.padded_offsets[4] = desc->padded_offsets[0];
-    view.dims[0] = view.padded_dims[0] = 1;
-    view.padded_offsets[0] = 0;
-    if (desc->format_kind == dnnl_blocked) {
-        view.format_desc.blocking.strides[4] = desc->format_desc.blocking.strides[0];
-        view.format_desc.blocking.strides[0] = (dnnl_dim_t)(dnnl_memory_desc_get_size(desc) / sizeof(float));
-    }
-    return view;
-}
-
-/* And back. */
-static dnnl_memory_desc_t front_view(const dnnl_memory_desc_t *desc)
-{
-    dnnl_memory_desc_t view = *desc;
-    view.ndims = 4;
-    view.dims[0] = desc->dims[4];
-    view.padded_dims[0] = desc->padded_dims[4];
-    view.padded_offsets[0] = desc->padded_offsets[4];
-    view.format_desc.blocking.strides[0] = desc->format_desc.blocking.strides[4];
-    view.dims[4] = view.padded_dims[4] = view.padded_offsets[4] = view.format_desc.blocking.strides[4] = 0;
-    return view;
-}
-
 /* ------------------------------------------------------------ ops to steps */
 
-/* Appends the step of a primitive with weights and bias; `source` or `target` may be NONE after a failure. Takes the memories.
- */
-static int add_weighted_step(struct builder *b, const_dnnl_primitive_desc_t pd, uint32_t source, uint32_t target,
+int onednn_add_weighted_step(struct builder *b, const_dnnl_primitive_desc_t pd, uint32_t source, uint32_t target,
                              dnnl_memory_t weight, dnnl_memory_t bias)
 {
     const struct arg args[] = {{DNNL_ARG_SRC, source, NULL},
@@ -125,151 +56,6 @@ static int add_weighted_step(struct builder *b, const_dnnl_primitive_desc_t pd, 
     dnnl_memory_destroy(weight);
     dnnl_memory_destroy(bias);
     return b->err->code;
-}
-
-/* The logical shape of a convolution's weights, and the tag of their order in the file. */
-static int weight_shape(const struct bgd_format_op *op, struct shape in, struct shape out, bool side, dnnl_dims_t dims,
-                        dnnl_format_tag_t *tag)
-{
-    const struct bgd_window *w = &op->window;
-    const dnnl_dims_t plain = {out.c, in.c, w->kernel_h, w->kernel_w, 1};
-    const dnnl_dims_t grouped = {op->groups, out.c / op->groups, in.c / op->groups, w->kernel_h, w->kernel_w};
-    memcpy(dims, op->groups > 1 ? grouped : plain, sizeof plain);
-    *tag = op->groups > 1 || side ? dnnl_abcde : dnnl_abcd;
-    return op->groups > 1 || side ? 5 : 4;
-}
-
-static dnnl_status_t plan_conv(const struct builder *b, uint32_t index, bool first, bool side, dnnl_primitive_attr_t attr,
-                               dnnl_primitive_desc_t *pd)
-{
-    const struct bgd_format_op *op = &b->model->ops[index];
-    const struct bgd_window *w = &op->window;
-    uint32_t value = model_op_value(b->model, index);
-    dnnl_memory_desc_t source = onednn_desc(b, op->inputs[0], first ? dnnl_nchw : dnnl_format_tag_any);
-    dnnl_memory_desc_t target = onednn_desc(b, value, dnnl_format_tag_any), weight, bias;
-    if (side) {
-        source = side_view(&source);
-        target = side_view(&target);
-    }
-    /* The third ones are the side view's; without it they are not read. */
-    const dnnl_dims_t bias_dims = {model_shape(b->model, value).c}, strides = {w->stride_h, w->stride_w, 1},
-                      dilates = {w->dilation_h - 1, w->dilation_w - 1, 0}, before = {w->pad_top, w->pad_left, 0},
-                      after = {w->pad_bottom, w->pad_right, 0};
-    dnnl_dims_t weight_dims;
-    dnnl_format_tag_t tag;
-    int ndims = weight_shape(op, model_shape(b->model, op->inputs[0]), model_shape(b->model, value), side, weight_dims, &tag);
-    dnnl_memory_desc_init_by_tag(&weight, ndims, weight_dims, dnnl_f32, dnnl_format_tag_any);
-    dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
-    dnnl_convolution_desc_t desc;
-    dnnl_status_t status =
-        dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &source, &weight,
-                                                   &bias, &target, strides, dilates, before, after);
-    return status ? status : dnnl_primitive_desc_create(pd, &desc, attr, b->net->engine, NULL);
-}
-
-/* True for the plain loops that oneDNN has for what no compiled kernel can do: correct, and 100 times as slow. */
-static bool is_plain_loop(const_dnnl_primitive_desc_t pd)
-{
-    const char *name = "";
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && strncmp(name, "ref", 3) == 0;
-}
-
-/* Plans with the batch as a side of the picture if `*side`, or, where only a plain loop could do that, without. */
-static dnnl_status_t plan_placed(const struct builder *b, uint32_t index, bool first, bool *side, dnnl_primitive_attr_t attr,
-                                 dnnl_primitive_desc_t *pd)
-{
-    dnnl_status_t status = plan_conv(b, index, first, *side, attr, pd);
-    if (status || !*side || !is_plain_loop(*pd))
-        return status;
-    dnnl_primitive_desc_destroy(*pd);
-    *pd = NULL;
-    *side = false;
-    return plan_conv(b, index, first, false, attr, pd);
-}
-
-/* Plans with `attr`, whose post-ops `post` are, and the sum of the op `add` behind them; `*value` is then what that makes. Where
- * only a plain loop could do that (seen of oneDNN 2.6 without AVX-512: 1x1 with SELU before the sum), *pd is NULL and nothing has
- * changed. */
-static dnnl_status_t plan_with_residual(struct builder *b, uint32_t index, bool first, bool *side, const_dnnl_primitive_attr_t attr,
-                                        dnnl_post_ops_t post, uint32_t add, uint32_t *value, dnnl_primitive_desc_t *pd)
-{
-    dnnl_primitive_attr_t summed = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_clone(&summed, attr);
-    bool placed = *side;
-    uint32_t sum = model_op_value(b->model, add), fused = sum;
-    if (!status && !(status = dnnl_post_ops_append_sum(post, 1.0f))) {
-        fused = take_activation(b, sum, post);
-        if (!(status = dnnl_primitive_attr_set_post_ops(summed, post)))
-            status = plan_placed(b, index, first, &placed, summed, pd);
-    }
-    if (!status && !is_plain_loop(*pd)) {
-        b->done[add] = true;
-        *value = fused;
-        *side = placed;
-    } else if (!status) {
-        dnnl_primitive_desc_destroy(*pd);
-        *pd = NULL;
-        if (fused != sum)
-            b->done[fused - b->model->header->n_inputs] = false;
-    }
-    dnnl_primitive_attr_destroy(summed);
-    return status;
-}
-
-static int build_conv(struct builder *b, uint32_t index)
-{
-    const struct bgd_format_op *op = &b->model->ops[index];
-    uint32_t value = model_op_value(b->model, index), source = b->value_block[op->inputs[0]], target;
-    struct shape in = model_shape(b->model, op->inputs[0]), out = model_shape(b->model, value);
-    /* The first convolution reads nchw as it comes: with 3 or 4 channels any other layout is mostly padding. */
-    bool first = op->inputs[0] < b->model->header->n_inputs && in.c <= 4;
-    bool side = op->groups == 1 && !first && 2 * out.w <= b->net->tile;
-
-    dnnl_primitive_attr_t attr = onednn_attr();
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_post_ops_t post = NULL;
-    int code = 0;
-    b->done[index] = true;
-    dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
-    if (status)
-        goto done;
-    value = take_activation(b, value, post);
-    if ((status = dnnl_primitive_attr_set_post_ops(attr, post)))
-        goto done;
-    uint32_t add, residual = find_residual(b, value, source, &add);
-    if (residual != NONE && (status = plan_with_residual(b, index, first, &side, attr, post, add, &value, &pd)))
-        goto done;
-    if (!pd) {
-        residual = NONE;
-        if ((status = plan_placed(b, index, first, &side, attr, &pd)))
-            goto done;
-    }
-
-    dnnl_memory_desc_t source_desc = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
-    dnnl_memory_desc_t target_desc = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), bias_desc;
-    if (side) {
-        source_desc = front_view(&source_desc);
-        target_desc = front_view(&target_desc);
-    }
-    source = onednn_in_layout(b, source, &source_desc);
-    target = residual == NONE ? onednn_add_block(b, &target_desc) : onednn_in_layout(b, b->value_block[residual], &target_desc);
-    const dnnl_dims_t bias_dims = {out.c};
-    dnnl_dims_t weight_dims;
-    dnnl_format_tag_t tag;
-    int ndims = weight_shape(op, in, out, side, weight_dims, &tag);
-    dnnl_memory_desc_init_by_tag(&bias_desc, 1, bias_dims, dnnl_f32, dnnl_a);
-    code = add_weighted_step(
-        b, pd, source, target,
-        onednn_constant(b, op->tensors[0], ndims, weight_dims, tag, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)),
-        onednn_constant(b, op->tensors[1], 1, bias_dims, dnnl_a, &bias_desc));
-    b->value_block[value] = target;
-done:
-    if (status)
-        code = onednn_failed(status, "planning a convolution", b->err);
-    dnnl_post_ops_destroy(post);
-    dnnl_primitive_attr_destroy(attr);
-    dnnl_primitive_desc_destroy(pd);
-    return code;
 }
 
 static int build_dense(struct builder *b, uint32_t index)
@@ -294,7 +80,7 @@ static int build_dense(struct builder *b, uint32_t index)
     dnnl_status_t status = attr ? dnnl_post_ops_create(&post) : dnnl_out_of_memory;
     if (status)
         goto done;
-    value = take_activation(b, value, post);
+    value = onednn_take_activation(b, value, post);
     if ((status = dnnl_primitive_attr_set_post_ops(attr, post)) ||
         (status = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &source_desc, &weight_desc, &bias_desc,
                                                        &flat)) ||
@@ -303,10 +89,10 @@ static int build_dense(struct builder *b, uint32_t index)
     uint32_t source =
         onednn_in_layout(b, b->value_block[op->inputs[0]], dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0));
     uint32_t target = onednn_add_block(b, &target_desc);
-    code = add_weighted_step(b, pd, source, target,
-                             onednn_constant(b, op->tensors[0], 4, weight_dims, dnnl_abcd,
-                                             dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)),
-                             onednn_constant(b, op->tensors[1], 1, bias_dims, dnnl_a, &bias_desc));
+    code = onednn_add_weighted_step(b, pd, source, target,
+                                    onednn_constant(b, op->tensors[0], 4, weight_dims, dnnl_abcd,
+                                                    dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)),
+                                    onednn_constant(b, op->tensors[1], 1, bias_dims, dnnl_a, &bias_desc));
     b->value_block[value] = target;
 done:
     if (status)
@@ -436,6 +222,13 @@ static uint32_t channel_block(dnnl_format_tag_t tag, uint32_t channels)
     return tag == dnnl_nchw ? 1 : tag == dnnl_nhwc ? channels : tag == dnnl_nChw8c ? 8 : 16;
 }
 
+/* True for blocks that hold more zeros than channels. */
+static bool mostly_padding(const struct builder *b, uint32_t value, dnnl_format_tag_t tag)
+{
+    uint32_t channels = model_shape(b->model, value).c;
+    return 2 * channels < channel_block(tag, channels);
+}
+
 /* The layout of a loop's first input and output: what the input has, if the loop can work in it. */
 static dnnl_format_tag_t loop_tag(const struct builder *b, const struct bgd_format_op *op)
 {
@@ -445,7 +238,8 @@ static dnnl_format_tag_t loop_tag(const struct builder *b, const struct bgd_form
     case BGD_OP_ADD:
     case BGD_OP_MUL:
     case BGD_OP_UPSAMPLE:
-    case BGD_OP_ADAPTIVE_MEAN: return tag == dnnl_format_tag_undef ? dnnl_nhwc : tag;
+    case BGD_OP_ADAPTIVE_MEAN:
+        return tag == dnnl_format_tag_undef ? dnnl_nhwc : mostly_padding(b, first, tag) ? dnnl_nchw : tag;
     case BGD_OP_LRN: return dnnl_nhwc;
     case BGD_OP_CONCAT: /* blocks can follow each other only if all are full */
         for (uint32_t i = 0; i < op->n_inputs; i++) {
@@ -493,7 +287,7 @@ int onednn_build_op(struct builder *b, uint32_t index)
 {
     const struct bgd_format_op *op = &b->model->ops[index];
     switch ((enum bgd_op)op->code) {
-    case BGD_OP_CONV: return build_conv(b, index);
+    case BGD_OP_CONV: return onednn_build_conv(b, index);
     case BGD_OP_DENSE: return build_dense(b, index);
     case BGD_OP_ADD:
     case BGD_OP_MUL: return same_shapes(b, op) ? build_plain(b, index) : build_loop(b, index);
