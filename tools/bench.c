@@ -204,8 +204,8 @@ const struct command tool_bench = {
         "Bytes are counted in three ways: unfused, each op reads its inputs and writes its value; as run, the device's own steps "
         "do; fused, nothing is moved that could be done in passing. Of each, images a second are what is allowed if all steps "
         "take those times, one after another, and overlapped, if all moving and all arithmetic go on at once; reached is the "
-        "measured share of the former, above 100 % if the rates were taken while the machine did something else. Given model "
-        "files, it is all that is done.",
+        "measured share of the former, above 100 % if the rates were taken while the machine did something else, and where a step "
+        "needs fewer multiplications than the graph has, as a CPU's 3x3 convolutions do. Given model files, it is all that is done.",
     .groups = groups,
     .exits = exits,
     .run = run,
