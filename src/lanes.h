@@ -66,7 +66,7 @@ LANES_INLINE lanes lanes_exp(lanes x)
         5.0000001201e-1f;
     p = p * r * r + r + 1;
     lanes_bits exponent = ((lanes_bits)shifted - (lanes_bits)magic) << 23;
-    return lanes_choose(under, zero, (lanes)((lanes_bits)p + exponent));
+    return lanes_choose(x != x, x, lanes_choose(under, zero, (lanes)((lanes_bits)p + exponent)));
 }
 
 #endif

@@ -188,8 +188,9 @@ static int build_direct(struct builder *b, uint32_t index)
     struct shape in = model_shape(b->model, op->inputs[0]), out = model_shape(b->model, value);
     /* The first convolution reads nchw as it comes: with 3 or 4 channels any other layout is mostly padding. */
     bool first = op->inputs[0] < b->model->header->n_inputs && in.c <= 4;
-    /* As a side, any padding is read over; along a row, oneDNN's kernel for AVX2 takes none wider than 3. */
-    bool side = op->groups == 1 && !first && (2 * out.w <= b->net->tile || op->window.pad_left > 3);
+    /* As a side, any padding is read over; along a row, oneDNN's kernel for AVX2 takes none wider than 3. Its rows of three pixels
+     * want to be filled. */
+    bool side = op->groups == 1 && !first && (2 * out.w <= b->net->tile || (op->window.pad_left > 3 && b->net->tile >= 3));
 
     dnnl_primitive_attr_t attr = onednn_attr();
     dnnl_primitive_desc_t pd = NULL;

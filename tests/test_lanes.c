@@ -36,6 +36,13 @@ Test(lanes, exp_of_what_is_too_small_is_zero_and_of_what_is_too_large_finite)
     cr_expect(isfinite(y[4]) && y[4] > 2.2e38f, "%g", (double)y[4]);
     cr_expect_eq(y[5], y[4]);
     cr_expect_eq(y[6], y[4]);
+    for (uint32_t i = 0; i < 1000; i++) { /* whatever a NAN carries */
+        union {
+            uint32_t bits;
+            float value;
+        } x = {.bits = 0x7fc00000 + i * 4099};
+        cr_expect(isnan(lanes_exp((lanes){0} + x.value)[i % LANES]), "0x%x", x.bits);
+    }
     cr_expect(isnan(y[7]));
 }
 
