@@ -24,6 +24,7 @@
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lanes_bits __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint32_t lanes_words __attribute__((vector_size(LANES * sizeof(uint32_t)))); /* whose sums wrap around */
 
 LANES_INLINE lanes lanes_load(const float *from)
 {
@@ -65,8 +66,8 @@ LANES_INLINE lanes lanes_exp(lanes x)
             r +
         5.0000001201e-1f;
     p = p * r * r + r + 1;
-    lanes_bits exponent = ((lanes_bits)shifted - (lanes_bits)magic) << 23;
-    return lanes_choose(x != x, x, lanes_choose(under, zero, (lanes)((lanes_bits)p + exponent)));
+    lanes_words exponent = ((lanes_words)shifted - (lanes_words)magic) << 23;
+    return lanes_choose(x != x, x, lanes_choose(under, zero, (lanes)((lanes_words)p + exponent)));
 }
 
 #endif
