@@ -15,7 +15,7 @@
 
 #define LANES 8u
 
-#ifdef __x86_64__
+#if defined __x86_64__ && !defined __clang__ /* clang refuses lanes as arguments in a clone, inline or not */
 #define LANES_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define LANES_CLONES

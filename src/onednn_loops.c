@@ -344,11 +344,12 @@ LANES_INLINE void attend(const struct attention_work *work, const float *query, 
         lanes_store(work->weights + j, weight);
         total += weight;
     }
+    float whole = lanes_sum(total);
     for (size_t d = 0; d < work->width; d++) {
         lanes sum = {0};
         for (size_t j = 0; j < work->padded; j += LANES)
             sum += lanes_load(work->weights + j) * lanes_load(work->values + d * work->padded + j);
-        out[d] = lanes_sum(sum) / lanes_sum(total);
+        out[d] = lanes_sum(sum) / whole;
     }
 }
 

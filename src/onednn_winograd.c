@@ -8,8 +8,8 @@
  * joins the 36 (k, tiles) to the output, and adds bias, activations and a residual in passing.
  *
  * The matrices are those of Toom and Cook for polynomials at the points 0, P, -P, Q, -Q and infinity. Lavin and Gray take 1 and 2;
- * at 5/8 and 3/2 the largest error of normal numbers is 5 times smaller, and its root mean square 1.7 times that of a plain sum
- * (128 channels, in NumPy); all constants but those of G are still exact.
+ * at 5/8 and 3/2 the largest error is nearly 5 times smaller, and the root mean square 1.7 times that of a plain sum
+ * (bench/winograd_points); all constants but those of G are still exact.
  *
  * Both loops work on blocks of channels, LANES at a time: (n, c / B, h w, B), B of 8 or 16.
  */
