@@ -72,8 +72,11 @@ struct backend {
      * there is none. Not while an exec is fed. */
     void *(*memory)(struct device *device, size_t bytes);
 
-    /* On GPU `gpu` of the set; 0 on a CPU. `batch` 0 lets the backend choose. `model` is borrowed until release; `sibling` (or
-     * NULL), of the same GPU, must stay until then, too. */
+    /* The batch that suits the model. */
+    uint32_t (*batch_for)(const struct device *device, const struct bgd_model *model);
+
+    /* On GPU `gpu` of the set; 0 on a CPU. `model` is borrowed until release; `sibling` (or NULL), of the same GPU, must stay until
+     * then, too. On a device without memory of its own, several threads may prepare execs that are no siblings. */
     int (*prepare)(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
                    struct exec **exec, struct bgd_err *err);
     void (*release)(struct exec *exec);

@@ -493,6 +493,11 @@ static int cuda_profile(struct exec *exec, uint32_t n, uint32_t repeats, struct 
     return code;
 }
 
+static uint32_t cuda_batch_for(const struct device *device, const struct bgd_model *model)
+{
+    return cuda_network_batch(model, device->type);
+}
+
 /* ---------------------------------------------------------------- the same, on the exec's GPU */
 
 static int prepare_on_gpu(struct device *device, uint32_t number, const struct bgd_model *model, uint32_t batch,
@@ -554,6 +559,7 @@ const struct backend backend_cuda = {
     .gpus = cuda_gpus,
     .autotune = cuda_autotune,
     .memory = cuda_memory,
+    .batch_for = cuda_batch_for,
     .prepare = prepare_on_gpu,
     .release = release_on_gpu,
     .batch = cuda_batch,

@@ -89,6 +89,26 @@ static void onednn_describe(const struct device *device, char text[BACKEND_TEXT]
     snprintf(text, BACKEND_TEXT, "oneDNN %d.%d.%d, f32, %s", version->major, version->minor, version->patch, sets[i].name);
 }
 
+/* Zeros that take no memory until they are touched, as a lane that is never run does not. */
+static void *aligned_zeros(size_t bytes)
+{
+    uint8_t *start = calloc(1, bytes + 2 * PLAN_ALIGN), *aligned;
+    if (!start)
+        return NULL;
+    aligned = start + 2 * PLAN_ALIGN - (uintptr_t)start % PLAN_ALIGN;
+    memcpy(aligned - sizeof start, &start, sizeof start);
+    return aligned;
+}
+
+static void free_aligned(void *aligned)
+{
+    uint8_t *start;
+    if (!aligned)
+        return;
+    memcpy(&start, (uint8_t *)aligned - sizeof start, sizeof start);
+    free(start);
+}
+
 static void onednn_release(struct exec *exec)
 {
     if (!exec)
@@ -98,24 +118,17 @@ static void onednn_release(struct exec *exec)
     dnnl_memory_destroy(exec->scratchpad_memory);
     dnnl_stream_destroy(exec->stream);
     for (uint32_t i = 0; i < BGD_FORMAT_INPUTS_MAX; i++)
-        free(exec->inputs[i]);
+        free_aligned(exec->inputs[i]);
     for (uint32_t i = 0; i < BGD_FORMAT_OUTPUTS_MAX; i++)
-        free(exec->outputs[i]);
+        free_aligned(exec->outputs[i]);
     free(exec->memories);
     free(exec->args);
-    free(exec->arena);
-    free(exec->scratchpad);
+    free_aligned(exec->arena);
+    free_aligned(exec->scratchpad);
     feed_scratch_free(&exec->scratch);
     if (exec->network && --exec->network->users == 0)
         onednn_network_destroy(exec->network);
     free(exec);
-}
-
-static void *aligned_zeros(size_t bytes)
-{
-    size_t rounded = (bytes / PLAN_ALIGN + 1) * PLAN_ALIGN;
-    void *memory = aligned_alloc(PLAN_ALIGN, rounded);
-    return memory ? memset(memory, 0, rounded) : NULL;
 }
 
 /* Buffers for whole tiles, so that a padded last tile reads and writes inside of them. */
@@ -170,6 +183,12 @@ static int bind(struct exec *exec, struct bgd_err *err)
     return 0;
 }
 
+static uint32_t onednn_batch_for(const struct device *device, const struct bgd_model *model)
+{
+    (void)device;
+    return onednn_tile(model);
+}
+
 static int onednn_prepare(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch,
                           struct exec *sibling, struct exec **out, struct bgd_err *err)
 {
@@ -185,7 +204,7 @@ static int onednn_prepare(struct device *device, uint32_t gpu, const struct bgd_
     else if (onednn_network_create(device->engine, model, &exec->network, err))
         goto fail;
     exec->network->users++;
-    exec->batch = batch ? batch : exec->network->tile;
+    exec->batch = batch;
     if (allocate(exec, err) || bind(exec, err))
         goto fail;
     omp_set_num_threads(threads);
@@ -353,7 +372,7 @@ static int onednn_ceilings(struct device *device, struct backend_ceilings *ceili
     omp_set_num_threads(1);
     int code = measure_fastest(product_row, matrices, &seconds, err);
     omp_set_num_threads(threads);
-    free(matrices);
+    free_aligned(matrices);
     *ceilings = (struct backend_ceilings){.element_bytes = sizeof(float)};
     if (!code)
         ceilings->macs = (double)size * PRODUCT_SIDE / seconds;
@@ -387,6 +406,7 @@ const struct backend backend_onednn = {
     .gpus = backend_no_gpus,
     .autotune = backend_no_autotune,
     .memory = backend_no_memory,
+    .batch_for = onednn_batch_for,
     .prepare = onednn_prepare,
     .release = onednn_release,
     .batch = onednn_batch,

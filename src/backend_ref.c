@@ -98,6 +98,12 @@ static size_t spectrum_size(const struct bgd_model *model)
     return most;
 }
 
+static uint32_t ref_batch_for(const struct device *device, const struct bgd_model *model)
+{
+    (void)device, (void)model;
+    return BATCH_DEFAULT;
+}
+
 static int ref_prepare(struct device *device, uint32_t gpu, const struct bgd_model *model, uint32_t batch, struct exec *sibling,
                        struct exec **out, struct bgd_err *err)
 {
@@ -111,7 +117,7 @@ static int ref_prepare(struct device *device, uint32_t gpu, const struct bgd_mod
         exec->tensors = sibling->tensors;
     else if (read_tensors(exec, err))
         goto fail;
-    if (plan_build(model, batch ? batch : BATCH_DEFAULT, &exec->plan, err))
+    if (plan_build(model, batch, &exec->plan, err))
         goto fail;
     exec->arena = aligned_alloc(PLAN_ALIGN, (exec->plan.arena_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN);
     if (!exec->arena) {
@@ -551,6 +557,7 @@ const struct backend backend_ref = {
     .gpus = backend_no_gpus,
     .autotune = backend_no_autotune,
     .memory = backend_no_memory,
+    .batch_for = ref_batch_for,
     .prepare = ref_prepare,
     .release = ref_release,
     .batch = ref_batch,

@@ -17,7 +17,7 @@
 
 /* ---------------------------------------------------------------- the list */
 
-static uint32_t choose_batch(const struct bgd_model *model, enum kernel_type type)
+uint32_t cuda_network_batch(const struct bgd_model *model, enum kernel_type type)
 {
     uint64_t largest = 1;
     for (uint32_t i = 0; i < model->header->n_values; i++) {
@@ -101,7 +101,7 @@ int cuda_network_create(const struct bgd_model *model, enum kernel_type type, ui
         b.net->model = model;
         b.net->type = type == KERNEL_F8 ? KERNEL_F16 : type;
         b.net->narrow = type == KERNEL_F8;
-        b.net->batch = batch ? batch : choose_batch(model, b.net->type);
+        b.net->batch = batch;
         code = b.net->batch > LAUNCH_MOST ? err_set(err, BGD_MEMORY, "a batch of %u, at most %u fit", batch, LAUNCH_MOST) : 0;
         for (uint32_t i = 0; i < h->n_values; i++)
             b.operands[i].block = b.sums[i].block = NONE;

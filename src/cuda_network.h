@@ -88,7 +88,10 @@ struct cuda_network {
     bool loaded;
 };
 
-/* The list for `batch` pictures; 0: as many as suit the model. `type` KERNEL_F8 is f16 but for large convolutions. With
+/* The pictures of a batch that suit the model. */
+uint32_t cuda_network_batch(const struct bgd_model *model, enum kernel_type type);
+
+/* The list for `batch` pictures. `type` KERNEL_F8 is f16 but for large convolutions. With
  * `fuse_blocks`, and unless in f32, cuda_blocks.h's steps are in it; without, what they do is more steps, and cuDNN's. `model` is
  * borrowed. BGD_MEMORY. */
 int cuda_network_create(const struct bgd_model *model, enum kernel_type type, uint32_t batch, bool fuse_blocks,

@@ -7,11 +7,10 @@
 
 #include <assert.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BATCH_UNKNOWN 256u /* what a device that had no memory for its own choice is taken to have chosen */
 
 struct lane {
     struct exec *segmenter; /* NULL without one */
@@ -122,20 +121,51 @@ static uint32_t gpu_number(uint64_t gpus, uint32_t i)
     return gpus ? (uint32_t)__builtin_ctzll(gpus) : 0;
 }
 
-/* The classifier, whose values are smaller, wants the larger batch, and the segmenter runs the same in tiles of its own. */
+/* A network of a lane that is made ready. */
+struct preparation {
+    const struct bgd_engine *engine;
+    uint32_t gpu;
+    const struct bgd_model *model;
+    struct exec *sibling, **exec;
+    struct bgd_err err;
+};
+
+static void *prepare(void *user)
+{
+    struct preparation *p = user;
+    const struct bgd_engine *engine = p->engine;
+    if (engine->backend->prepare(engine->device, p->gpu, p->model, engine->batch, p->sibling, p->exec, &p->err))
+        err_prefix(&p->err, "%s: ", p->model->meta.arch);
+    return NULL;
+}
+
+/* Both at the same time where that is the host's work: of a start, nearly all. */
+static int prepare_networks(const struct bgd_engine *engine, uint32_t index, struct lane *lane, struct bgd_err *err)
+{
+    const struct lane *first = &engine->lanes[index % engine->n_gpus]; /* if it is this one, its execs are NULL so far */
+    uint32_t gpu = gpu_number(engine->gpus, index % engine->n_gpus);
+    struct preparation classifier = {engine, gpu, engine->pipeline->classifier, first->classifier, &lane->classifier, {0}},
+                       segmenter = {engine, gpu, engine->pipeline->segmenter, first->segmenter, &lane->segmenter, {0}};
+    pthread_t thread;
+    bool wanted = segmenter.model != NULL;
+    bool beside = wanted && !engine->backend->own_memory && pthread_create(&thread, NULL, prepare, &segmenter) == 0;
+    prepare(&classifier);
+    if (beside)
+        pthread_join(thread, NULL);
+    else if (wanted && !classifier.err.code)
+        prepare(&segmenter);
+    const struct bgd_err *failed = classifier.err.code ? &classifier.err : &segmenter.err;
+    if (failed->code)
+        *err = *failed;
+    return failed->code;
+}
+
 static int open_lane(struct bgd_engine *engine, uint32_t index, struct bgd_err *err)
 {
     const struct bgd_pipeline *p = engine->pipeline;
-    const struct backend *backend = engine->backend;
     struct lane *lane = &engine->lanes[index];
-    const struct lane *first = &engine->lanes[index % engine->n_gpus]; /* if it is this one, its execs are NULL so far */
-    uint32_t gpu = gpu_number(engine->gpus, index % engine->n_gpus);
-    if (backend->prepare(engine->device, gpu, p->classifier, engine->batch, first->classifier, &lane->classifier, err))
-        return err_prefix(err, "%s: ", p->classifier->meta.arch);
-    engine->batch = backend->batch(lane->classifier);
-    if (p->segmenter &&
-        backend->prepare(engine->device, gpu, p->segmenter, engine->batch, first->segmenter, &lane->segmenter, err))
-        return err_prefix(err, "%s: ", p->segmenter->meta.arch);
+    if (prepare_networks(engine, index, lane, err))
+        return err->code;
     lane->scores = calloc((size_t)engine->batch * p->classifier->meta.n_labels, sizeof *lane->scores);
     if (!lane->scores)
         return err_set(err, BGD_MEMORY, "out of memory");
@@ -196,7 +226,7 @@ static int open_lanes_that_fit(struct bgd_engine *engine, struct bgd_err *err)
     int code;
     while ((code = open_lanes(engine, err)) == BGD_MEMORY && engine->backend->own_memory && engine->batch != 1) {
         close_lanes(engine);
-        engine->batch = (engine->batch ? engine->batch : BATCH_UNKNOWN) / 2;
+        engine->batch /= 2;
         engine->halved = true;
     }
     return code;
@@ -223,6 +253,8 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     engine->gpus = engine->backend->gpus(engine->device);
     engine->n_gpus = engine->gpus ? (uint32_t)__builtin_popcountll(engine->gpus) : 1;
     engine->n_lanes = count_lanes(engine, options);
+    if (engine->batch == 0) /* the classifier, whose values are smaller, wants the larger one; networks run in tiles of their own */
+        engine->batch = engine->backend->batch_for(engine->device, pipeline->classifier);
     if (open_lanes_that_fit(engine, err)) {
         bgd_engine_close(engine);
         return err->code;

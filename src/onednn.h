@@ -60,8 +60,8 @@ bool onednn_winograd_suits(const struct bgd_format_op *op, struct shape in, stru
 /* The shape of all pictures' tiles of c channels, each in 36 parts, for an output of that shape. */
 struct shape onednn_winograd_tiles(struct shape out, uint32_t c, uint32_t pictures);
 
-/* Weights (k, c, 3, 3), of k * c filters, to (36, k, c). */
-void onednn_winograd_weights(const float *weights, size_t filters, float *out);
+/* Weights (k, c, 3, 3) to 36 parts (k / block, c, block), each `part` floats behind the one before. */
+void onednn_winograd_weights(const float *weights, uint32_t k, uint32_t c, uint32_t block, float *out, size_t part);
 
 /* The loops before and behind the products; in.c and out.c are multiples of `block`; from part to part are `part` floats. A join
  * adds the bias and whatever its caller then sets; its target may be its residual. NULL when memory ran out.
@@ -96,6 +96,9 @@ struct network {
     size_t arena_bytes;
     size_t scratchpad_bytes;
 };
+
+/* The pictures of a pass that suit a model. */
+uint32_t onednn_tile(const struct bgd_model *model);
 
 /* The calling thread's number of OpenMP threads must be the one that the network will run with: primitives are compiled for it.
  */
@@ -161,9 +164,8 @@ float *onednn_room(struct builder *b, uint32_t i, size_t count);
 /* The values of a tensor in room i, likewise. */
 float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor);
 
-/* The same of these values; NULL is an error that is set already. */
-dnnl_memory_t onednn_constant_of(struct builder *b, float *values, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
-                                 const dnnl_memory_desc_t *desc);
+/* One that the caller fills, at *values. */
+dnnl_memory_t onednn_empty_constant(struct builder *b, const dnnl_memory_desc_t *desc, float **values);
 
 /* Attributes that make a primitive take its scratchpad from the exec, so that lanes may run it at the same time; NULL when
  * memory ran out. */

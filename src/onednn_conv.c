@@ -285,19 +285,25 @@ static dnnl_memory_desc_t all_parts(const dnnl_memory_desc_t *part)
     return all;
 }
 
-/* The channels to a block that a value of the products lies in, or 0 for a layout that loops of ours do not know. */
-static uint32_t block_of_products(const dnnl_memory_desc_t *desc)
+static bool lies_as(const dnnl_memory_desc_t *desc, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t same;
+    dnnl_memory_desc_init_by_tag(&same, 4, desc->dims, dnnl_f32, tag);
+    return dnnl_memory_desc_equal(desc, &same);
+}
+
+/* The channels to a block that a product's values and weights lie in, or 0 for layouts that loops of ours do not know. */
+static uint32_t block_of_product(const_dnnl_primitive_desc_t pd)
 {
     static const struct {
-        dnnl_format_tag_t tag;
+        dnnl_format_tag_t values, weights;
         uint32_t block;
-    } known[] = {{dnnl_nChw8c, 8}, {dnnl_nChw16c, 16}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        dnnl_memory_desc_t same;
-        dnnl_memory_desc_init_by_tag(&same, 4, desc->dims, dnnl_f32, known[i].tag);
-        if (dnnl_memory_desc_equal(desc, &same))
+    } known[] = {{dnnl_nChw8c, dnnl_OIhw8i8o, 8}, {dnnl_nChw16c, dnnl_OIhw16i16o, 16}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (lies_as(dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), known[i].values) &&
+            lies_as(dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), known[i].values) &&
+            lies_as(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), known[i].weights))
             return known[i].block;
-    }
     return 0;
 }
 
@@ -326,15 +332,12 @@ static int build_winograd(struct builder *b, uint32_t index, const_dnnl_primitiv
         return b->err->code;
     b->value_block[value] = target;
 
-    const dnnl_dims_t weight_dims = {WINOGRAD_PARTS, out.c, in.c, 1, 1};
-    size_t filters = (size_t)out.c * in.c;
+    float *parts, *bias;
     const float *weights = onednn_tensor(b, 0, op->tensors[0]);
-    float *parts = onednn_room(b, 1, WINOGRAD_PARTS * filters), *bias;
-    if (weights && parts)
-        onednn_winograd_weights(weights, filters, parts);
-    dnnl_memory_t weight = onednn_constant_of(b, weights ? parts : NULL, 5, weight_dims, dnnl_abcde, &weight_desc);
+    dnnl_memory_t weight = weights ? onednn_empty_constant(b, &weight_desc, &parts) : NULL;
     if (!weight)
         return b->err->code;
+    onednn_winograd_weights(weights, out.c, in.c, block, parts, (size_t)weight_desc.format_desc.blocking.strides[0]);
     const struct arg before[] = {{0, source, NULL}, {0, split, NULL}};
     const struct arg between[] = {
         {DNNL_ARG_SRC, split, NULL}, {DNNL_ARG_DST, products, NULL}, {DNNL_ARG_WEIGHTS, NONE, weight}};
@@ -373,9 +376,9 @@ static int try_winograd(struct builder *b, uint32_t index, bool *built)
         return onednn_failed(status, "planning a convolution's products", b->err);
     const dnnl_memory_desc_t *source = dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
     const dnnl_memory_desc_t *target = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-    uint32_t block = block_of_products(source);
+    uint32_t block = block_of_product(pd);
     int code = 0;
-    if (block && block == block_of_products(target) && in.c % block == 0 && out.c % block == 0 &&
+    if (block && in.c % block == 0 && out.c % block == 0 &&
         WINOGRAD_PARTS * onednn_part_bytes(source) <= WINOGRAD_BYTES &&
         WINOGRAD_PARTS * onednn_part_bytes(target) <= WINOGRAD_BYTES) {
         *built = true;

@@ -127,9 +127,45 @@ uint32_t onednn_in_layout(struct builder *b, uint32_t from, const dnnl_memory_de
     return to == NONE || onednn_add_reorder(b, from, to) ? NONE : to;
 }
 
-dnnl_memory_t onednn_constant_of(struct builder *b, float *values, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
-                                 const dnnl_memory_desc_t *desc)
+float *onednn_room(struct builder *b, uint32_t i, size_t count)
 {
+    if (b->rooms[i].count < count) {
+        free(b->rooms[i].floats);
+        b->rooms[i].floats = malloc(count * sizeof *b->rooms[i].floats);
+        b->rooms[i].count = b->rooms[i].floats ? count : 0;
+        if (!b->rooms[i].floats)
+            err_set(b->err, BGD_MEMORY, "out of memory for weights");
+    }
+    return b->rooms[i].floats;
+}
+
+float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor)
+{
+    float *values = onednn_room(b, i, (size_t)model_tensor_count(&b->model->tensors[tensor]));
+    if (values)
+        model_read_tensor(b->model, tensor, values);
+    return values;
+}
+
+dnnl_memory_t onednn_empty_constant(struct builder *b, const dnnl_memory_desc_t *desc, float **values)
+{
+    dnnl_memory_t memory = NULL;
+    void *handle = NULL;
+    dnnl_status_t status = dnnl_memory_create(&memory, desc, b->net->engine, DNNL_MEMORY_ALLOCATE);
+    if (!status)
+        status = dnnl_memory_get_data_handle(memory, &handle);
+    *values = handle;
+    if (!status)
+        return memory;
+    onednn_failed(status, "making room for weights", b->err);
+    dnnl_memory_destroy(memory);
+    return NULL;
+}
+
+dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
+                              const dnnl_memory_desc_t *desc)
+{
+    float *values = onednn_tensor(b, 0, tensor);
     dnnl_memory_desc_t plain;
     dnnl_memory_t source = NULL, target = NULL;
     dnnl_primitive_desc_t pd = NULL;
@@ -159,32 +195,6 @@ done:
     dnnl_stream_destroy(stream);
     dnnl_memory_destroy(source);
     return target;
-}
-
-float *onednn_room(struct builder *b, uint32_t i, size_t count)
-{
-    if (b->rooms[i].count < count) {
-        free(b->rooms[i].floats);
-        b->rooms[i].floats = malloc(count * sizeof *b->rooms[i].floats);
-        b->rooms[i].count = b->rooms[i].floats ? count : 0;
-        if (!b->rooms[i].floats)
-            err_set(b->err, BGD_MEMORY, "out of memory for weights");
-    }
-    return b->rooms[i].floats;
-}
-
-float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor)
-{
-    float *values = onednn_room(b, i, (size_t)model_tensor_count(&b->model->tensors[tensor]));
-    if (values)
-        model_read_tensor(b->model, tensor, values);
-    return values;
-}
-
-dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
-                              const dnnl_memory_desc_t *desc)
-{
-    return onednn_constant_of(b, onednn_tensor(b, 0, tensor), ndims, dims, tag, desc);
 }
 
 /* Builds op i, and writes down for it whatever that has added: steps, and ops that are done. */
@@ -249,7 +259,7 @@ static int place_blocks(struct network *net, struct bgd_err *err)
     return 0;
 }
 
-static uint32_t choose_tile(const struct bgd_model *model)
+uint32_t onednn_tile(const struct bgd_model *model)
 {
     uint64_t largest = 1;
     for (uint32_t i = 0; i < model->header->n_values; i++)
@@ -286,7 +296,7 @@ int onednn_network_create(dnnl_engine_t engine, const struct bgd_model *model, s
         b.net->leaders[i] = NONE;
     b.net->model = model;
     b.net->engine = engine;
-    b.net->tile = choose_tile(model);
+    b.net->tile = onednn_tile(model);
     for (uint32_t i = 0; i < h->n_values; i++)
         b.value_block[i] = NONE;
     code = build_steps(&b);

@@ -163,7 +163,7 @@ LANES_CLONES static void run_join(const struct loop *loop, const float *const *s
 
 /* ---------------------------------------------------------------- G g G' */
 
-/* Eight filters side by side, in double. */
+/* The filters of eight outputs side by side, in double. */
 typedef double wide __attribute__((vector_size(LANES * sizeof(double))));
 
 LANES_INLINE void weigh_line(const wide g[3], wide u[SIDE])
@@ -177,25 +177,32 @@ LANES_INLINE void weigh_line(const wide g[3], wide u[SIDE])
     u[5] = g[2];
 }
 
-LANES_CLONES void onednn_winograd_weights(const float *weights, size_t filters, float *out)
+/* `filter` is the first output's; from one to the next are `step` floats. */
+LANES_INLINE void weigh_filter(const float *filter, size_t step, float *out, size_t part)
 {
-    assert(filters % LANES == 0);
-    for (size_t f = 0; f < filters; f += LANES, weights += 9 * LANES) {
-        wide halfway[SIDE][3], g[3], u[SIDE];
-        for (uint32_t j = 0; j < 3; j++) {
-            for (uint32_t i = 0; i < 3; i++)
-                for (uint32_t k = 0; k < LANES; k++)
-                    g[i][k] = weights[9 * k + 3 * i + j];
-            weigh_line(g, u);
-            for (uint32_t i = 0; i < SIDE; i++)
-                halfway[i][j] = u[i];
-        }
-        for (uint32_t i = 0; i < SIDE; i++) {
-            weigh_line(halfway[i], u);
-            for (uint32_t j = 0; j < SIDE; j++)
-                lanes_store(out + (i * SIDE + j) * filters + f, __builtin_convertvector(u[j], lanes));
-        }
+    wide halfway[SIDE][3], g[3], u[SIDE];
+    for (uint32_t j = 0; j < 3; j++) {
+        for (uint32_t i = 0; i < 3; i++)
+            for (uint32_t k = 0; k < LANES; k++)
+                g[i][k] = filter[k * step + 3 * i + j];
+        weigh_line(g, u);
+        for (uint32_t i = 0; i < SIDE; i++)
+            halfway[i][j] = u[i];
     }
+    for (uint32_t i = 0; i < SIDE; i++) {
+        weigh_line(halfway[i], u);
+        for (uint32_t j = 0; j < SIDE; j++)
+            lanes_store(out + (i * SIDE + j) * part, __builtin_convertvector(u[j], lanes));
+    }
+}
+
+LANES_CLONES void onednn_winograd_weights(const float *weights, uint32_t k, uint32_t c, uint32_t block, float *out, size_t part)
+{
+    assert(k % block == 0 && c % block == 0 && block % LANES == 0);
+    for (uint32_t first = 0; first < k; first += block)
+        for (uint32_t i = 0; i < c; i++, out += block)
+            for (uint32_t o = 0; o < block; o += LANES)
+                weigh_filter(weights + 9 * ((size_t)(first + o) * c + i), 9 * (size_t)c, out + o, part);
 }
 
 /* ---------------------------------------------------------------- */

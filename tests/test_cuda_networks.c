@@ -99,7 +99,7 @@ static void add_network(struct list *list, const char *name, struct state_dict *
     struct bgd_model *model = convert(s, width, height);
     struct cuda_network *net;
     struct bgd_err err = {0};
-    cr_assert_eq(cuda_network_create(model, KERNEL_F16, 0, false, &net, &err), 0, "%s: %s", name, err.text);
+    cr_assert_eq(cuda_network_create(model, KERNEL_F16, cuda_network_batch(model, KERNEL_F16), false, &net, &err), 0, "%s: %s", name, err.text);
     for (uint32_t i = 0; i < net->n_steps; i++)
         if (net->steps[i].kind == CUDA_CONV)
             add_conv(list, name, &net->steps[i]);
@@ -163,7 +163,7 @@ static void check_blocks(const struct bgd_model *model, enum kernel_type type, b
 {
     struct cuda_network *net;
     struct bgd_err err = {0};
-    cr_assert_eq(cuda_network_create(model, type, 0, fuse_blocks, &net, &err), 0, "%s", err.text);
+    cr_assert_eq(cuda_network_create(model, type, cuda_network_batch(model, type), fuse_blocks, &net, &err), 0, "%s", err.text);
     cr_expect_eq(count_steps(net, CUDA_EXPAND), expand, "%u", count_steps(net, CUDA_EXPAND));
     cr_expect_eq(count_steps(net, CUDA_PROJECT), project, "%u", count_steps(net, CUDA_PROJECT));
     cuda_network_destroy(net);

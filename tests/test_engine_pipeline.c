@@ -431,6 +431,25 @@ Test(engine_pipeline, asks_for_photos_of_the_size_that_is_looked_at)
     net_close(&wide);
 }
 
+/* The networks are made ready side by side; oneDNN is given no value of more than 2 GB. */
+Test(engine_pipeline, a_network_that_cannot_be_made_ready_is_named)
+{
+    const struct meta meta = {.arch = "vast"};
+    struct graph *g = net_graph();
+    graph_output(g, graph_op(g, BGD_OP_RELU, "y", graph_input(g, "x", (struct shape){1, 32768, 32768}), 0));
+    struct net vast = net_finish(g, &meta, BGD_F32);
+    struct setup *s = setup_open(3, PIPELINE_PHOTO, PIPELINE_SOFT);
+    s->pipeline.segmenter = vast.model;
+    const struct bgd_engine_options options = {.device = "onednn", .precision = BGD_PRECISION_F32, .lanes = 2};
+    struct bgd_engine *engine = (void *)1;
+    struct bgd_err err = {0};
+    cr_expect_eq(bgd_engine_open(&s->pipeline, &options, &engine, &err), BGD_MEMORY, "%s", err.text);
+    cr_expect_null(engine);
+    cr_expect_eq(strncmp(err.text, "vast: a value of ", 17), 0, "%s", err.text);
+    setup_close(s);
+    net_close(&vast);
+}
+
 Test(engine_pipeline, has_no_masks_without_a_segmenter)
 {
     struct setup *s = setup_open(3, PIPELINE_PHOTO, PIPELINE_SOFT);

@@ -202,7 +202,8 @@ static int profile_models(struct bench *bench, struct bgd_err *err)
     int code = measure_ceilings(bench, backend, bench->device, &ceilings, err);
     for (size_t i = 0; i < bench->n_models && !code && !session_stopped(); i++) {
         struct exec *exec = NULL;
-        code = backend->prepare(bench->device, first_gpu(backend, bench->device), bench->models[i], s->session.engine.batch, NULL, &exec, err);
+        uint32_t asked = s->session.engine.batch, batch = asked ? asked : backend->batch_for(bench->device, bench->models[i]);
+        code = backend->prepare(bench->device, first_gpu(backend, bench->device), bench->models[i], batch, NULL, &exec, err);
         if (!code)
             code = profile_network(bench, s->operands[i], backend, exec, bench->models[i], &ceilings, err);
         if (code)

@@ -120,7 +120,8 @@ static uint32_t read_model(const char *path, enum kernel_type type, struct named
     struct cuda_network *net = NULL;
     uint32_t n = 0;
     *convs = NULL;
-    if (bgd_model_open(path, &model, err) == 0 && cuda_network_create(model, type, 0, true, &net, err) == 0 &&
+    if (bgd_model_open(path, &model, err) == 0 &&
+        cuda_network_create(model, type, cuda_network_batch(model, type), true, &net, err) == 0 &&
         !(*convs = calloc(net->n_steps, sizeof **convs)))
         err_set(err, BGD_MEMORY, "out of memory");
     for (uint32_t i = 0; *convs && i < net->n_steps; i++) {
