@@ -74,11 +74,13 @@ uint32_t decoder_reduction(const struct decoder_input *in, uint32_t width, uint3
 
 void decoder_over_white(const uint8_t *rgba, uint8_t *rgb, uint32_t pixels)
 {
-    for (uint32_t i = 0; i < pixels; i++, rgba += 4, rgb += 3)
-        for (int c = 0; c < 3; c++) {
+    for (uint32_t i = 0; i < pixels; i++, rgba += 4, rgb += 3) {
+        memcpy(rgb, rgba, 3);
+        for (int c = 0; c < 3 && rgba[3] != 255; c++) {
             uint32_t sum = (uint32_t)rgba[c] * rgba[3] + 255u * (255u - rgba[3]) + 128;
             rgb[c] = (uint8_t)((sum + (sum >> 8)) >> 8); /* sum / 255, rounded */
         }
+    }
 }
 
 int decoder_reserve_full(struct bgd_image *image, uint32_t width, uint32_t height, struct bgd_err *err)

@@ -65,13 +65,14 @@ static int check_header(const struct decoder_input *in, struct bgd_err *err)
     return decoder_check_size(width, height, err);
 }
 
-/* Everything becomes 8-bit RGBA. */
-static void set_transforms(png_structp png, png_infop info)
+/* Everything becomes 8-bit RGBA, or RGB if nothing in it says how opaque it is. */
+static void set_transforms(png_structp png, png_infop info, bool opaque)
 {
     png_set_strip_16(png);
     png_set_expand(png); /* palette, grey of 1, 2, 4 bits, tRNS */
     png_set_gray_to_rgb(png);
-    png_set_filler(png, 0xff, PNG_FILLER_AFTER);
+    if (!opaque)
+        png_set_filler(png, 0xff, PNG_FILLER_AFTER);
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
 }
@@ -83,18 +84,21 @@ static uint32_t find_orientation(png_structp png, png_infop info)
     return png_get_eXIf_1(png, info, &size, &data) ? exif_orientation(data, size) : 1;
 }
 
-/* Rows, or all of an interlaced picture, whose passes each add pixels all over it. */
+/* Rows, or all of an interlaced picture, whose passes each add pixels all over it. Without `rgba` they are the picture's own. */
 static void read_rows(struct reader *reader, uint32_t width, uint32_t height, bool interlaced)
 {
-    size_t stride = (size_t)width * 4;
+    uint8_t *rgb = reader->image->rgb, *rgba = reader->rgba;
+    size_t stride = (size_t)width * (rgba ? 4 : 3), step = rgba && !interlaced ? 0 : stride;
+    uint8_t *row = rgba ? rgba : rgb;
     for (uint32_t i = 0; i < height && interlaced; i++)
-        reader->rows[i] = reader->rgba + i * stride;
+        reader->rows[i] = row + i * step;
     if (interlaced)
         png_read_image(reader->png, reader->rows);
-    for (uint32_t i = 0; i < height; i++) {
+    for (uint32_t i = 0; i < height; i++, row += step, rgb += (size_t)width * 3) {
         if (!interlaced)
-            png_read_row(reader->png, reader->rgba, NULL);
-        decoder_over_white(reader->rgba + (interlaced ? i * stride : 0), reader->image->rgb + (size_t)i * width * 3, width);
+            png_read_row(reader->png, row, NULL);
+        if (rgba)
+            decoder_over_white(row, rgb, width);
     }
 }
 
@@ -105,14 +109,15 @@ static int read_picture(struct reader *reader)
     png_read_info(png, info);
     uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
     bool interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
-    set_transforms(png, info);
-    size_t stride = (size_t)width * 4;
+    bool opaque = !(png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) && !png_get_valid(png, info, PNG_INFO_tRNS);
+    set_transforms(png, info, opaque);
+    size_t stride = (size_t)width * (opaque ? 3 : 4);
     if (png_get_rowbytes(png, info) != stride)
         return err_set(reader->err, BGD_DEVICE, "libpng makes rows of %zu bytes, expected %zu", png_get_rowbytes(png, info),
                        stride);
-    reader->rgba = malloc(interlaced ? stride * height : stride);
+    reader->rgba = opaque ? NULL : malloc(interlaced ? stride * height : stride);
     reader->rows = interlaced ? malloc(height * sizeof *reader->rows) : NULL;
-    if (!reader->rgba || (interlaced && !reader->rows))
+    if ((!opaque && !reader->rgba) || (interlaced && !reader->rows))
         return err_set(reader->err, BGD_MEMORY, "out of memory for %ux%u pixels", width, height);
     if (decoder_reserve(reader->image, width, height, reader->err))
         return reader->err->code;

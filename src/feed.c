@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "err.h"
+#include "lanes.h"
 
 #include <assert.h>
 #include <math.h>
@@ -81,7 +82,7 @@ static int axis_prepare(struct feed_axis *axis, uint32_t in, double extent, uint
 
 static int row_prepare(struct feed_scratch *scratch, uint32_t width, uint32_t mask_width, struct bgd_err *err)
 {
-    size_t needed = (size_t)width * 3 + mask_width;
+    size_t needed = (size_t)width * 3 + 1 + mask_width; /* as sum_rows leaves them */
     if (scratch->row_size >= needed)
         return 0;
     float *row = realloc(scratch->row, needed * sizeof *row);
@@ -105,34 +106,41 @@ static int image_prepare(struct feed_scratch *scratch, const struct bgd_image *i
 
 /* Output row o before its columns are summed: the rows of the picture under its taps, weighted. The inner loops run over
  * contiguous bytes, which is why rows come first: the compiler turns them into vector code. */
-static void sum_rows(const struct bgd_image *image, const struct feed_axis *y, uint32_t o, float *restrict row)
+LANES_CLONES static void sum_rows(const struct bgd_image *image, const struct feed_axis *y, uint32_t o, float *restrict row)
 {
     size_t stride = (size_t)image->width * 3;
     const float *weights = y->weights + (size_t)o * y->taps;
     const uint8_t *restrict source = image->rgb + y->first[o] * stride;
     for (size_t i = 0; i < stride; i++)
         row[i] = weights[0] * (float)source[i];
-    for (uint32_t k = 1; k < y->count[o]; k++) {
-        source += stride;
-        float weight = weights[k];
+    uint32_t k = 1;
+    for (; k + 4 <= y->count[o]; k += 4) { /* one look at the sums for four rows */
+        const uint8_t *restrict a = source + k * stride, *restrict b = a + stride, *restrict c = b + stride,
+                                *restrict d = c + stride;
+        float u = weights[k], v = weights[k + 1], w = weights[k + 2], x = weights[k + 3];
         for (size_t i = 0; i < stride; i++)
-            row[i] += weight * (float)source[i];
+            row[i] = row[i] + u * (float)a[i] + v * (float)b[i] + w * (float)c[i] + x * (float)d[i];
     }
+    for (; k < y->count[o]; k++)
+        for (size_t i = 0; i < stride; i++)
+            row[i] += weights[k] * (float)source[k * stride + i];
+    row[stride] = 0; /* loaded with the last pixel */
 }
 
+/* A pixel's colours, and one float more. */
+typedef float pixel __attribute__((vector_size(4 * sizeof(float))));
+
 /* The weighted pixel under the taps of output column o. */
-static void sum_columns(const struct feed_axis *x, uint32_t o, const float *row, float rgb[3])
+static inline pixel sum_columns(const struct feed_axis *x, uint32_t o, const float *row)
 {
-    const float *weights = x->weights + (size_t)o * x->taps, *pixel = row + (size_t)x->first[o] * 3;
-    float r = 0, g = 0, b = 0;
-    for (uint32_t k = 0; k < x->count[o]; k++, pixel += 3) {
-        r += weights[k] * pixel[0];
-        g += weights[k] * pixel[1];
-        b += weights[k] * pixel[2];
+    const float *weights = x->weights + (size_t)o * x->taps;
+    pixel sum = {0}, next;
+    row += (size_t)x->first[o] * 3;
+    for (uint32_t k = 0; k < x->count[o]; k++, row += 3) {
+        memcpy(&next, row, sizeof next);
+        sum += weights[k] * next;
     }
-    rgb[0] = r;
-    rgb[1] = g;
-    rgb[2] = b;
+    return sum;
 }
 
 /* False if a sum is not finite. */
@@ -163,6 +171,11 @@ static float inverted(const struct feed_mask *mask, const struct feed_axis *x, u
     return 1 - object;
 }
 
+static pixel colours(const float rgb[3])
+{
+    return (pixel){rgb[0], rgb[1], rgb[2], 0};
+}
+
 int feed_image(const struct bgd_image *image, const struct feed_mask *mask, const struct feed_spec *spec,
                struct feed_scratch *scratch, float *chw, struct bgd_err *err)
 {
@@ -174,21 +187,21 @@ int feed_image(const struct bgd_image *image, const struct feed_mask *mask, cons
                  axis_prepare(&scratch->mask_y, mask->height, mask->height, spec->height, err)))
         return err->code;
     size_t plane = (size_t)spec->width * spec->height;
-    float *mask_row = scratch->row + (size_t)image->width * 3;
+    float *mask_row = scratch->row + (size_t)image->width * 3 + 1;
+    const pixel mean = colours(spec->mean), std = colours(spec->std) + (pixel){0, 0, 0, 1}, fill = colours(spec->fill);
     for (uint32_t i = 0; i < spec->height; i++) {
         sum_rows(image, &scratch->y, i, scratch->row);
         if (mask && !sum_mask_rows(mask, &scratch->mask_y, i, mask_row)) /* an overflow must not pass for a mask */
             return err_set(err, BGD_DAMAGED, "the segmenter computes a mask that is not finite");
         for (uint32_t j = 0; j < spec->width; j++) {
-            float rgb[3], *out = chw + (size_t)i * spec->width + j;
-            sum_columns(&scratch->x, j, scratch->row, rgb);
+            float *out = chw + (size_t)i * spec->width + j;
+            pixel value = sum_columns(&scratch->x, j, scratch->row) * (1 / 255.0f);
             float alpha = mask ? inverted(mask, &scratch->mask_x, j, mask_row) : 1;
-            for (int c = 0; c < 3; c++) {
-                float value = rgb[c] * (1 / 255.0f);
-                if (spec->channels == 3 && mask)
-                    value = value * alpha + spec->fill[c] * (1 - alpha);
-                out[(size_t)c * plane] = (value - spec->mean[c]) / spec->std[c];
-            }
+            if (spec->channels == 3 && mask)
+                value = value * alpha + fill * (1 - alpha);
+            value = (value - mean) / std;
+            for (int c = 0; c < 3; c++)
+                out[(size_t)c * plane] = value[c];
             if (spec->channels == 4)
                 out[3 * plane] = alpha;
         }
@@ -216,10 +229,9 @@ int feed_shrink(const struct bgd_image *image, uint32_t width, uint32_t height, 
     for (uint32_t i = 0; i < height; i++) {
         sum_rows(image, &scratch->y, i, scratch->row);
         for (uint32_t j = 0; j < width; j++, out += 3) {
-            float rgb[3];
-            sum_columns(&scratch->x, j, scratch->row, rgb);
+            pixel value = sum_columns(&scratch->x, j, scratch->row) + 0.5f;
             for (int c = 0; c < 3; c++)
-                out[c] = (uint8_t)(rgb[c] + 0.5f);
+                out[c] = (uint8_t)value[c];
         }
     }
     return 0;
