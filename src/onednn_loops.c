@@ -1,5 +1,5 @@
 /*
- * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, adaptive mean, LRN, add and
+ * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, means, LRN, add and
  * mul with a repeated operand, attention, quantile mask, denoise, high-pass.
  *
  * The loops over pictures work in each of oneDNN's usual layouts, so that no reorder stands around them: channels lie in
@@ -28,7 +28,7 @@ static size_t picture_size(struct shape s, uint32_t block)
 
 /* ---------------------------------------------------------------- add, mul */
 
-static void combine(bool multiply, size_t n, const float *restrict x, const float *restrict y, float *restrict out)
+LANES_INLINE void combine(bool multiply, size_t n, const float *restrict x, const float *restrict y, float *restrict out)
 {
     if (multiply)
         for (size_t i = 0; i < n; i++)
@@ -38,7 +38,7 @@ static void combine(bool multiply, size_t n, const float *restrict x, const floa
             out[i] = x[i] + y[i];
 }
 
-static void combine_one(bool multiply, size_t n, const float *restrict x, float y, float *restrict out)
+LANES_INLINE void combine_one(bool multiply, size_t n, const float *restrict x, float y, float *restrict out)
 {
     if (multiply)
         for (size_t i = 0; i < n; i++)
@@ -48,8 +48,19 @@ static void combine_one(bool multiply, size_t n, const float *restrict x, float 
             out[i] = x[i] + y;
 }
 
+LANES_INLINE lanes combine_lanes(bool multiply, lanes x, lanes y)
+{
+    return multiply ? x * y : x + y;
+}
+
+/* Whether a block is filled, as most are, and in whole lanes. */
+LANES_INLINE bool is_full(uint32_t left, uint32_t block)
+{
+    return left >= block && block % LANES == 0;
+}
+
 /* y is (c, 1, 1): one value per channel. */
-static void combine_channels(const struct loop *loop, const float *x, const float *y, float *out)
+LANES_INLINE void combine_channels(const struct loop *loop, const float *x, const float *y, float *out)
 {
     uint32_t block = loop->block, blocks = blocks_of(loop->in[0].c, block);
     size_t plane = (size_t)loop->in[0].h * loop->in[0].w;
@@ -60,6 +71,11 @@ static void combine_channels(const struct loop *loop, const float *x, const floa
             combine_one(multiply, plane, x, y[b], out);
             continue;
         }
+        for (uint32_t k = 0; k < block && is_full(left, block); k += LANES)
+            for (size_t i = k; i < plane * block; i += block)
+                lanes_store(out + i, combine_lanes(multiply, lanes_load(x + i), lanes_load(y + b * block + k)));
+        if (is_full(left, block))
+            continue;
         for (size_t p = 0; p < plane; p++) {
             combine(multiply, left < block ? left : block, x + p * block, y + b * block, out + p * block);
             for (uint32_t k = left; k < block; k++)
@@ -69,7 +85,7 @@ static void combine_channels(const struct loop *loop, const float *x, const floa
 }
 
 /* y is (1, h, w): one value per pixel. */
-static void combine_pixels(const struct loop *loop, const float *x, const float *y, float *out)
+LANES_INLINE void combine_pixels(const struct loop *loop, const float *x, const float *y, float *out)
 {
     uint32_t block = loop->block, blocks = blocks_of(loop->in[0].c, block);
     size_t plane = (size_t)loop->in[0].h * loop->in[0].w;
@@ -80,6 +96,12 @@ static void combine_pixels(const struct loop *loop, const float *x, const float 
             combine(multiply, plane, x, y, out);
             continue;
         }
+        for (size_t i = 0; i < plane * block && is_full(left, block); i += LANES) {
+            lanes value = lanes_load(x + i);
+            lanes_store(out + i, multiply ? value * y[i / block] : value + y[i / block]);
+        }
+        if (is_full(left, block))
+            continue;
         for (size_t p = 0; p < plane; p++) {
             combine_one(multiply, left < block ? left : block, x + p * block, y[p], out + p * block);
             for (uint32_t k = left; k < block; k++)
@@ -88,7 +110,7 @@ static void combine_pixels(const struct loop *loop, const float *x, const float 
     }
 }
 
-static void run_combine(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_combine(const struct loop *loop, const float *const *sources, float *target, float *scratch)
 {
     (void)scratch;
     size_t size = picture_size(loop->in[0], loop->block);
@@ -122,7 +144,7 @@ static void run_concat(const struct loop *loop, const float *const *sources, flo
 /* ---------------------------------------------------------------- upsample */
 
 /* As backend_ref's upsample_place: PyTorch's positions, in float. */
-static float place(uint32_t o, uint32_t in, uint32_t out, bool align, uint32_t *low, uint32_t *high)
+LANES_INLINE float place(uint32_t o, uint32_t in, uint32_t out, bool align, uint32_t *low, uint32_t *high)
 {
     float position = align ? (out > 1 ? (float)(in - 1) / (float)(out - 1) : 0) * (float)o
                            : fmaxf(((float)o + 0.5f) * ((float)in / (float)out) - 0.5f, 0);
@@ -137,31 +159,41 @@ struct column {
     float across;
 };
 
-static void upsample_row(const struct loop *loop, const float *top, const float *bottom, float down, float *out)
+/* An output row between two of the input, before its columns are placed. */
+LANES_INLINE void blend_rows(const float *restrict top, const float *restrict bottom, float down, size_t n, float *restrict row)
 {
-    const struct column *columns = loop->tables;
-    uint32_t block = loop->block, width = loop->out.w;
+    for (size_t i = 0; i < n; i++)
+        row[i] = top[i] * (1 - down) + bottom[i] * down;
+}
+
+LANES_INLINE void blend_columns(const struct column *columns, uint32_t width, const float *row, uint32_t block, float *out)
+{
     for (uint32_t j = 0; j < width; j++, out += block) {
-        size_t left = (size_t)columns[j].left * block, right = (size_t)columns[j].right * block;
+        const float *a = row + (size_t)columns[j].left * block, *b = row + (size_t)columns[j].right * block;
         float across = columns[j].across;
-        const float *a = top + left, *b = top + right, *c = bottom + left, *d = bottom + right;
-        float wa = (1 - down) * (1 - across), wb = (1 - down) * across, wc = down * (1 - across), wd = down * across;
-        for (uint32_t k = 0; k < block; k++)
-            out[k] = a[k] * wa + b[k] * wb + c[k] * wc + d[k] * wd;
+        uint32_t k = 0;
+        for (; k + LANES <= block; k += LANES)
+            lanes_store(out + k, lanes_load(a + k) * (1 - across) + lanes_load(b + k) * across);
+        for (; k < block; k++)
+            out[k] = a[k] * (1 - across) + b[k] * across;
     }
 }
 
-static void run_upsample(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_upsample(const struct loop *loop, const float *const *sources, float *target, float *row)
 {
-    (void)scratch;
     struct shape in = loop->in[0], out = loop->out;
     uint32_t block = loop->block, planes = loop->tile * blocks_of(in.c, block);
+    size_t stride = (size_t)in.w * block;
     for (uint32_t p = 0; p < planes; p++) {
-        const float *source = sources[0] + (size_t)p * in.h * in.w * block;
+        const float *source = sources[0] + p * in.h * stride;
         for (uint32_t i = 0; i < out.h; i++, target += (size_t)out.w * block) {
             uint32_t top, bottom;
             float down = place(i, in.h, out.h, loop->op->align_corners, &top, &bottom);
-            upsample_row(loop, source + (size_t)top * in.w * block, source + (size_t)bottom * in.w * block, down, target);
+            blend_rows(source + top * stride, source + bottom * stride, down, stride, row);
+            if (block == 1)
+                blend_columns(loop->tables, out.w, row, 1, target);
+            else
+                blend_columns(loop->tables, out.w, row, block, target);
         }
     }
 }
@@ -236,36 +268,55 @@ struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t ti
     return loop;
 }
 
-/* ---------------------------------------------------------------- adaptive mean */
+/* ---------------------------------------------------------------- mean: adaptive or, of one pixel, global */
 
 /* The inputs first .. end - 1 along a side that output `o` covers. */
 struct range {
     uint32_t first, end;
 };
 
-static struct range window(uint32_t o, uint32_t in, uint32_t out)
+LANES_INLINE struct range window(uint32_t o, uint32_t in, uint32_t out)
 {
     return (struct range){o * in / out, ((o + 1) * in + out - 1) / out};
 }
 
-/* One pixel of a block of channels. */
-static void mean_of(const float *restrict plane, uint32_t width, uint32_t block, struct range rows, struct range columns,
-                    float *restrict out)
+/* Of LANES channels. */
+LANES_INLINE lanes sum_lanes(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns)
 {
-    float count = (float)(rows.end - rows.first) * (float)(columns.end - columns.first);
-    for (uint32_t k = 0; k < block; k++)
-        out[k] = 0;
-    for (uint32_t i = rows.first; i < rows.end; i++)
-        for (uint32_t j = columns.first; j < columns.end; j++) {
-            const float *x = plane + ((size_t)i * width + j) * block;
-            for (uint32_t k = 0; k < block; k++)
-                out[k] += x[k];
-        }
-    for (uint32_t k = 0; k < block; k++)
-        out[k] /= count;
+    lanes sums[4] = {{0}}; /* side by side, since each waits for the one before it */
+    for (uint32_t i = rows.first; i < rows.end; i++) {
+        const float *x = plane + ((size_t)i * width + columns.first) * block;
+        uint32_t left = columns.end - columns.first;
+        for (; left >= 4; left -= 4)
+            for (uint32_t k = 0; k < 4; k++, x += block)
+                sums[k] += lanes_load(x);
+        for (; left > 0; left--, x += block)
+            sums[0] += lanes_load(x);
+    }
+    return sums[0] + sums[1] + (sums[2] + sums[3]);
 }
 
-static void run_adaptive_mean(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+static float sum_channel(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns)
+{
+    float sum = 0;
+    for (uint32_t i = rows.first; i < rows.end; i++)
+        for (uint32_t j = columns.first; j < columns.end; j++)
+            sum += plane[((size_t)i * width + j) * block];
+    return sum;
+}
+
+/* One pixel of a block of channels. */
+LANES_INLINE void mean_of(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns, float *out)
+{
+    float count = (float)(rows.end - rows.first) * (float)(columns.end - columns.first);
+    uint32_t k = 0;
+    for (; k + LANES <= block; k += LANES)
+        lanes_store(out + k, sum_lanes(plane + k, width, block, rows, columns) / count);
+    for (; k < block; k++)
+        out[k] = sum_channel(plane + k, width, block, rows, columns) / count;
+}
+
+LANES_CLONES static void run_mean(const struct loop *loop, const float *const *sources, float *target, float *scratch)
 {
     (void)scratch;
     struct shape in = loop->in[0], out = loop->out;
@@ -547,9 +598,11 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
     case BGD_OP_UPSAMPLE:
         loop->run = run_upsample;
         loop->tables = place_columns(op, in[0].w, out.w);
+        loop->scratch_bytes = (size_t)in[0].w * block * sizeof(float);
         made = loop->tables != NULL;
         break;
-    case BGD_OP_ADAPTIVE_MEAN: loop->run = run_adaptive_mean; break;
+    case BGD_OP_GLOBAL_MEAN:
+    case BGD_OP_ADAPTIVE_MEAN: loop->run = run_mean; break;
     case BGD_OP_LRN:
         loop->run = run_lrn;
         loop->scratch_bytes = (out.c + op->size[0] - 1) * sizeof(float);

@@ -111,7 +111,7 @@ union op_desc {
     dnnl_pooling_desc_t pooling;
 };
 
-static dnnl_status_t describe_plain(const struct bgd_format_op *op, struct shape in, const dnnl_memory_desc_t *source,
+static dnnl_status_t describe_plain(const struct bgd_format_op *op, const dnnl_memory_desc_t *source,
                                     const dnnl_memory_desc_t *any_target, union op_desc *desc)
 {
     const struct bgd_window *w = &op->window;
@@ -128,11 +128,6 @@ static dnnl_status_t describe_plain(const struct bgd_format_op *op, struct shape
                           before = {w->pad_top, w->pad_left}, after = {w->pad_bottom, w->pad_right};
         return dnnl_pooling_forward_desc_init(&desc->pooling, forward, dnnl_pooling_max, source, any_target, strides, kernel,
                                               before, after);
-    }
-    case BGD_OP_GLOBAL_MEAN: {
-        const dnnl_dims_t strides = {1, 1}, kernel = {in.h, in.w}, none = {0, 0};
-        return dnnl_pooling_forward_desc_init(&desc->pooling, forward, dnnl_pooling_avg_exclude_padding, source, any_target,
-                                              strides, kernel, none, none);
     }
     default: return dnnl_unimplemented;
     }
@@ -197,7 +192,7 @@ static int build_plain(struct builder *b, uint32_t index)
     union op_desc desc;
     int code = 0;
     dnnl_status_t status =
-        attr ? describe_plain(op, model_shape(b->model, op->inputs[0]), &source_desc, &any_target, &desc) : dnnl_out_of_memory;
+        attr ? describe_plain(op, &source_desc, &any_target, &desc) : dnnl_out_of_memory;
     if (!status && !(status = add_scale(op, attr)))
         status = dnnl_primitive_desc_create(&pd, &desc, attr, b->net->engine, NULL);
     if (status) {
@@ -238,6 +233,7 @@ static dnnl_format_tag_t loop_tag(const struct builder *b, const struct bgd_form
     case BGD_OP_ADD:
     case BGD_OP_MUL:
     case BGD_OP_UPSAMPLE:
+    case BGD_OP_GLOBAL_MEAN:
     case BGD_OP_ADAPTIVE_MEAN:
         return tag == dnnl_format_tag_undef ? dnnl_nhwc : mostly_padding(b, first, tag) ? dnnl_nchw : tag;
     case BGD_OP_LRN: return dnnl_nhwc;
@@ -296,10 +292,10 @@ int onednn_build_op(struct builder *b, uint32_t index)
     case BGD_OP_SILU:
     case BGD_OP_SELU:
     case BGD_OP_SOFTMAX:
-    case BGD_OP_MAX_POOL:
-    case BGD_OP_GLOBAL_MEAN: return build_plain(b, index);
+    case BGD_OP_MAX_POOL: return build_plain(b, index);
     case BGD_OP_CONCAT:
     case BGD_OP_UPSAMPLE:
+    case BGD_OP_GLOBAL_MEAN:
     case BGD_OP_ADAPTIVE_MEAN:
     case BGD_OP_LRN:
     case BGD_OP_ATTENTION:
