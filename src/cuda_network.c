@@ -19,10 +19,10 @@
 
 uint32_t cuda_network_batch(const struct bgd_model *model, enum kernel_type type)
 {
-    uint64_t largest = 1;
+    uint64_t largest = 1, element = kernel_type_bytes(type == KERNEL_F8 ? KERNEL_F16 : type); /* as cuda_network_create */
     for (uint32_t i = 0; i < model->header->n_values; i++) {
         struct shape s = model_shape(model, i);
-        uint64_t bytes = (uint64_t)s.h * s.w * kernel_lanes(s.c) * kernel_type_bytes(type);
+        uint64_t bytes = (uint64_t)s.h * s.w * kernel_lanes(s.c) * element;
         largest = bytes > largest ? bytes : largest;
     }
     uint32_t batch = BATCH_MOST;

@@ -99,7 +99,8 @@ static void add_network(struct list *list, const char *name, struct state_dict *
     struct bgd_model *model = convert(s, width, height);
     struct cuda_network *net;
     struct bgd_err err = {0};
-    cr_assert_eq(cuda_network_create(model, KERNEL_F16, cuda_network_batch(model, KERNEL_F16), false, &net, &err), 0, "%s: %s", name, err.text);
+    uint32_t batch = cuda_network_batch(model, KERNEL_F16);
+    cr_assert_eq(cuda_network_create(model, KERNEL_F16, batch, false, &net, &err), 0, "%s: %s", name, err.text);
     for (uint32_t i = 0; i < net->n_steps; i++)
         if (net->steps[i].kind == CUDA_CONV)
             add_conv(list, name, &net->steps[i]);
@@ -178,6 +179,19 @@ Test(cuda_networks, a_te0_has_its_blocks_fused)
     check_blocks(model, KERNEL_BF16, true, 5, 16);
     check_blocks(model, KERNEL_F16, false, 0, 0);
     check_blocks(model, KERNEL_F32, true, 0, 0);
+    bgd_model_close(model);
+}
+
+/* Whose values are in f16. */
+Test(cuda_networks, the_batch_for_f8_is_that_for_f16)
+{
+    struct bgd_model *model =
+        convert(tracer_dict((struct tracer_spec){.arch = 0, .encoder = "model", .edges = true}), 640, 640);
+    uint32_t half = cuda_network_batch(model, KERNEL_F16);
+    cr_expect_lt(half, 256);
+    cr_expect_eq(cuda_network_batch(model, KERNEL_F8), half);
+    cr_expect_eq(cuda_network_batch(model, KERNEL_BF16), half);
+    cr_expect_eq(cuda_network_batch(model, KERNEL_F32), half / 2);
     bgd_model_close(model);
 }
 
