@@ -253,7 +253,8 @@ int bgd_engine_open(const struct bgd_pipeline *pipeline, const struct bgd_engine
     engine->gpus = engine->backend->gpus(engine->device);
     engine->n_gpus = engine->gpus ? (uint32_t)__builtin_popcountll(engine->gpus) : 1;
     engine->n_lanes = count_lanes(engine, options);
-    if (engine->batch == 0) /* the classifier, whose values are smaller, wants the larger one; networks run in tiles of their own */
+    /* The classifier, whose values are smaller, wants the larger one; networks run in tiles of their own. */
+    if (engine->batch == 0)
         engine->batch = engine->backend->batch_for(engine->device, pipeline->classifier);
     if (open_lanes_that_fit(engine, err)) {
         bgd_engine_close(engine);

@@ -2,12 +2,13 @@
  * The inside of backend_onednn: a graph turned into a list of oneDNN primitives, and loops of our own between them.
  *
  * onednn_network.c holds the list, its blocks of memory and its constants; onednn_ops.c and onednn_conv.c turn each op into steps of
- * the list, fusing what can be fused; onednn_loops.c and onednn_winograd.c have the loops; backend_onednn.c runs it.
+ * the list, fusing what can be fused; onednn_loops.c, onednn_depthwise.c, onednn_high_pass.c and onednn_winograd.c have the loops; backend_onednn.c runs it.
  */
 #ifndef BGD_ONEDNN_H
 #define BGD_ONEDNN_H
 
 #include "onednn_activation.h"
+#include "high_pass.h"
 #include "plan.h"
 #include "uses.h"
 
@@ -45,6 +46,16 @@ struct loop {
 struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
                                 uint32_t block);
 void onednn_loop_destroy(struct loop *loop);
+
+/* Blocks of so many channels, the last of which may not be full. */
+static inline uint32_t blocks_of(uint32_t channels, uint32_t block)
+{
+    return (channels + block - 1) / block;
+}
+
+/* The loop of a high-pass, whose tables are high_pass_create's, and the scratch that it needs. */
+void onednn_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch);
+size_t onednn_high_pass_bytes(const struct high_pass *tables, struct shape shape);
 
 /* A convolution of each channel by itself in blocks of `block`, a multiple of LANES; from weights (c, kernel) and c biases. NULL
  * when memory ran out. */

@@ -378,8 +378,7 @@ static int try_winograd(struct builder *b, uint32_t index, bool *built)
     const dnnl_memory_desc_t *target = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
     uint32_t block = block_of_product(pd);
     int code = 0;
-    if (block && in.c % block == 0 && out.c % block == 0 &&
-        WINOGRAD_PARTS * onednn_part_bytes(source) <= WINOGRAD_BYTES &&
+    if (block && in.c % block == 0 && out.c % block == 0 && WINOGRAD_PARTS * onednn_part_bytes(source) <= WINOGRAD_BYTES &&
         WINOGRAD_PARTS * onednn_part_bytes(target) <= WINOGRAD_BYTES) {
         *built = true;
         code = build_winograd(b, index, pd, block);

@@ -1,6 +1,6 @@
 /*
  * What oneDNN has no fast primitive for, as loops in f32 over a tile of pictures: concat, upsample, means, LRN, add and
- * mul with a repeated operand, attention, quantile mask, denoise, high-pass.
+ * mul with a repeated operand, attention, quantile mask, denoise.
  *
  * The loops over pictures work in each of oneDNN's usual layouts, so that no reorder stands around them: channels lie in
  * blocks of B, (n, c / B, h w, B). B = 1 is nchw, B = c is nhwc, 8 and 16 are the layouts of AVX2 and AVX-512.
@@ -14,11 +14,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint32_t blocks_of(uint32_t channels, uint32_t block)
-{
-    return (channels + block - 1) / block;
-}
 
 /* Floats of a picture of that shape, channels of a last block that is not full included. */
 static size_t picture_size(struct shape s, uint32_t block)
@@ -206,68 +201,6 @@ static struct column *place_columns(const struct bgd_format_op *op, uint32_t in,
     return columns;
 }
 
-/* ---------------------------------------------------------------- depthwise convolution
- *
- * oneDNN's kernel for AVX2 takes no padding wider than 3, as a dilation brings it, and leaves that to a matrix product for each
- * channel. */
-
-/* `tables`: for each block of channels its bias, then its weights by row and column, channels side by side; zeros fill it up. */
-LANES_INLINE void depthwise_pixel(const struct loop *loop, const float *plane, const float *table, int64_t y, int64_t x,
-                                  float *out)
-{
-    const struct bgd_window *w = &loop->op->window;
-    struct shape in = loop->in[0];
-    lanes sum = lanes_load(table);
-    for (uint32_t i = 0; i < w->kernel_h; i++)
-        for (uint32_t j = 0; j < w->kernel_w; j++) {
-            int64_t row = y + (int64_t)i * w->dilation_h, column = x + (int64_t)j * w->dilation_w;
-            if (row >= 0 && row < in.h && column >= 0 && column < in.w)
-                sum += lanes_load(plane + ((size_t)row * in.w + (size_t)column) * loop->block) *
-                       lanes_load(table + (1 + (size_t)i * w->kernel_w + j) * loop->block);
-        }
-    lanes_store(out, onednn_activate(loop->first, sum));
-}
-
-LANES_CLONES static void run_depthwise(const struct loop *loop, const float *const *sources, float *target, float *scratch)
-{
-    (void)scratch;
-    const struct bgd_window *w = &loop->op->window;
-    struct shape in = loop->in[0], out = loop->out;
-    uint32_t block = loop->block, blocks = blocks_of(in.c, block);
-    for (uint32_t p = 0; p < loop->tile * blocks; p++) {
-        const float *plane = sources[0] + (size_t)p * in.h * in.w * block;
-        const float *table = (const float *)loop->tables + (size_t)(p % blocks) * (1 + w->kernel_h * w->kernel_w) * block;
-        for (uint32_t i = 0; i < out.h; i++)
-            for (uint32_t j = 0; j < out.w; j++, target += block)
-                for (uint32_t k = 0; k < block; k += LANES)
-                    depthwise_pixel(loop, plane + k, table + k, (int64_t)i * w->stride_h - w->pad_top,
-                                    (int64_t)j * w->stride_w - w->pad_left, target + k);
-    }
-}
-
-struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t tile, struct shape in, struct shape out,
-                                     uint32_t block, const float *weights, const float *bias)
-{
-    uint32_t taps = op->window.kernel_h * op->window.kernel_w, blocks = blocks_of(out.c, block);
-    struct loop *loop = calloc(1, sizeof *loop);
-    float *table = calloc((size_t)blocks * (1 + taps) * block, sizeof *table);
-    if (loop && table) {
-        for (uint32_t c = 0; c < out.c; c++) {
-            float *column = table + (size_t)(c / block) * (1 + taps) * block + c % block;
-            column[0] = bias[c];
-            for (uint32_t i = 0; i < taps; i++)
-                column[(size_t)(1 + i) * block] = weights[(size_t)c * taps + i];
-        }
-        *loop = (struct loop){
-            .run = run_depthwise, .op = op, .tile = tile, .in = {in}, .out = out, .block = block, .tables = table};
-    } else {
-        free(loop);
-        free(table);
-        loop = NULL;
-    }
-    return loop;
-}
-
 /* ---------------------------------------------------------------- mean: adaptive or, of one pixel, global */
 
 /* The inputs first .. end - 1 along a side that output `o` covers. */
@@ -306,7 +239,8 @@ static float sum_channel(const float *plane, uint32_t width, uint32_t block, str
 }
 
 /* One pixel of a block of channels. */
-LANES_INLINE void mean_of(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns, float *out)
+LANES_INLINE void mean_of(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns,
+                          float *out)
 {
     float count = (float)(rows.end - rows.first) * (float)(columns.end - columns.first);
     uint32_t k = 0;
@@ -459,127 +393,6 @@ static void run_denoise(const struct loop *loop, const float *const *sources, fl
     }
 }
 
-/* ---------------------------------------------------------------- high-pass */
-
-/* Planes are transformed side by side, a lane each: so all sums are of lanes, whatever a plane's sides are. */
-struct lanes_complex {
-    lanes re, im;
-};
-
-/* Terms that are added before their sum joins the others: the more follow one another, the more is rounded away. */
-#define RUN 12u
-
-static uint32_t end_of_run(uint32_t k, uint32_t n)
-{
-    return n - k < RUN ? n : k + RUN;
-}
-
-/* Sum over k of x[k step] times a wave at k. */
-LANES_INLINE void sum_real(uint32_t n, const lanes *x, size_t step, const float *wave_re, const float *wave_im,
-                           struct lanes_complex *sum)
-{
-    *sum = (struct lanes_complex){0};
-    for (uint32_t k = 0; k < n;) {
-        struct lanes_complex run = {0};
-        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step) {
-            run.re += *x * wave_re[k];
-            run.im += *x * wave_im[k];
-        }
-        sum->re += run.re;
-        sum->im += run.im;
-    }
-}
-
-/* The same of complex numbers; of the waves' conjugates where `sign` is -1. */
-LANES_INLINE void sum_complex(uint32_t n, const struct lanes_complex *x, size_t step, const float *wave_re,
-                              const float *wave_im, size_t wave_step, float sign, struct lanes_complex *sum)
-{
-    *sum = (struct lanes_complex){0};
-    for (uint32_t k = 0; k < n;) {
-        lanes re_re = {0}, im_im = {0}, re_im = {0}, im_re = {0};
-        for (uint32_t end = end_of_run(k, n); k < end; k++, x += step, wave_re += wave_step, wave_im += wave_step) {
-            re_re += x->re * *wave_re;
-            im_im += x->im * *wave_im;
-            re_im += x->re * *wave_im;
-            im_re += x->im * *wave_re;
-        }
-        sum->re += re_re - sign * im_im;
-        sum->im += sign * re_im + im_re;
-    }
-}
-
-/* The steps are those of kernels/high_pass.cu: down the columns, across, back across, back down. */
-struct high_pass_work {
-    lanes *x;                    /* (h, w) */
-    struct lanes_complex *line;  /* (w): frequency u of every column */
-    struct lanes_complex *waves; /* (nv): and v of that */
-    struct lanes_complex *low;   /* (nu, w): back across */
-};
-
-static size_t high_pass_lanes(const struct high_pass *t, struct shape s)
-{
-    return (size_t)s.h * s.w + 2 * ((size_t)s.w + t->nv + (size_t)t->nu * s.w);
-}
-
-static struct high_pass_work divide_work(const struct high_pass *t, struct shape s, float *scratch)
-{
-    struct high_pass_work work = {.x = (lanes *)(void *)scratch};
-    work.line = (struct lanes_complex *)(work.x + (size_t)s.h * s.w);
-    work.waves = work.line + s.w;
-    work.low = work.waves + t->nv;
-    return work;
-}
-
-/* Leaves |x - low| in work->x. */
-LANES_INLINE void high_pass_planes(const struct high_pass *t, struct shape s, const struct high_pass_work *work)
-{
-    for (uint32_t u = 0; u < t->nu; u++) {
-        const float *row_re = t->row_re + (size_t)u * s.h, *row_im = t->row_im + (size_t)u * s.h;
-        const float *inside = t->inside + (size_t)u * t->nv;
-        for (uint32_t j = 0; j < s.w; j++)
-            sum_real(s.h, work->x + j, s.w, row_re, row_im, &work->line[j]);
-        for (uint32_t v = 0; v < t->nv; v++) {
-            struct lanes_complex *sum = &work->waves[v];
-            *sum = (struct lanes_complex){0};
-            if (inside[v] == 0)
-                continue;
-            sum_complex(s.w, work->line, 1, t->col_re + (size_t)v * s.w, t->col_im + (size_t)v * s.w, 1, 1, sum);
-            sum->re *= inside[v];
-            sum->im *= inside[v];
-        }
-        for (uint32_t j = 0; j < s.w; j++)
-            sum_complex(t->nv, work->waves, 1, t->col_re + j, t->col_im + j, s.w, -1, &work->low[(size_t)u * s.w + j]);
-    }
-    for (uint32_t r = 0; r < s.h; r++)
-        for (uint32_t j = 0; j < s.w; j++) {
-            struct lanes_complex low;
-            sum_complex(t->nu, work->low + j, s.w, t->row_re + r, t->row_im + r, s.h, -1, &low);
-            lanes *x = &work->x[(size_t)r * s.w + j], re = *x - low.re, square = re * re + low.im * low.im;
-            for (uint32_t k = 0; k < LANES; k++)
-                (*x)[k] = sqrtf(square[k]);
-        }
-}
-
-LANES_CLONES static void run_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
-{
-    struct shape s = loop->out;
-    const struct high_pass_work work = divide_work(loop->tables, s, scratch);
-    uint32_t n = loop->tile * s.c;
-    size_t plane = (size_t)s.h * s.w;
-    for (uint32_t first = 0; first < n; first += LANES) {
-        uint32_t count = n - first < LANES ? n - first : LANES;
-        const float *x = sources[0] + first * plane;
-        float *y = target + first * plane;
-        for (size_t i = 0; i < plane; i++)
-            for (uint32_t k = 0; k < LANES; k++)
-                work.x[i][k] = k < count ? x[k * plane + i] : 0;
-        high_pass_planes(loop->tables, s, &work);
-        for (uint32_t k = 0; k < count; k++)
-            for (size_t i = 0; i < plane; i++)
-                y[k * plane + i] = work.x[i][k];
-    }
-}
-
 /* ---------------------------------------------------------------- */
 
 struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
@@ -617,10 +430,10 @@ struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, c
         break;
     case BGD_OP_DENOISE: loop->run = run_denoise; break;
     case BGD_OP_HIGH_PASS:
-        loop->run = run_high_pass;
+        loop->run = onednn_high_pass;
         loop->tables = high_pass_create(out, (double)op->parameter);
         made = loop->tables != NULL;
-        loop->scratch_bytes = made ? high_pass_lanes(loop->tables, out) * sizeof(lanes) : 0;
+        loop->scratch_bytes = made ? onednn_high_pass_bytes(loop->tables, out) : 0;
         break;
     default: assert(false && "an op that oneDNN has");
     }

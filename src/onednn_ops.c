@@ -191,8 +191,7 @@ static int build_plain(struct builder *b, uint32_t index)
     dnnl_primitive_desc_t pd = NULL;
     union op_desc desc;
     int code = 0;
-    dnnl_status_t status =
-        attr ? describe_plain(op, &source_desc, &any_target, &desc) : dnnl_out_of_memory;
+    dnnl_status_t status = attr ? describe_plain(op, &source_desc, &any_target, &desc) : dnnl_out_of_memory;
     if (!status && !(status = add_scale(op, attr)))
         status = dnnl_primitive_desc_create(&pd, &desc, attr, b->net->engine, NULL);
     if (status) {
