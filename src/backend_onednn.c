@@ -248,7 +248,7 @@ static int onednn_feed(struct exec *exec, uint32_t n, const struct bgd_image *co
     return 0;
 }
 
-static void run_loop(struct exec *exec, const struct step *step)
+static void run_loop(struct exec *exec, const struct step *step, uint32_t pictures)
 {
     void *blocks[STEP_ARGS_MAX];
     const float *sources[STEP_ARGS_MAX];
@@ -256,7 +256,7 @@ static void run_loop(struct exec *exec, const struct step *step)
         dnnl_memory_get_data_handle(exec->memories[step->args[i].block], &blocks[i]);
         sources[i] = blocks[i];
     }
-    step->loop->run(step->loop, sources, blocks[step->n_args - 1], (float *)(void *)exec->scratchpad);
+    step->loop->run(step->loop, pictures, sources, blocks[step->n_args - 1], (float *)(void *)exec->scratchpad);
 }
 
 /* Runs a step over each of its parts. */
@@ -285,11 +285,11 @@ static dnnl_status_t run_parts(struct exec *exec, const struct step *step, const
     return status;
 }
 
-static int run_step(struct exec *exec, uint32_t i, struct bgd_err *err)
+static int run_step(struct exec *exec, uint32_t i, uint32_t pictures, struct bgd_err *err)
 {
     const struct step *step = &exec->network->steps[i];
     if (step->loop) {
-        run_loop(exec, step);
+        run_loop(exec, step, pictures);
         return 0;
     }
     const dnnl_exec_arg_t *args = exec->args + (size_t)i * (STEP_ARGS_MAX + 1);
@@ -298,11 +298,14 @@ static int run_step(struct exec *exec, uint32_t i, struct bgd_err *err)
     return status ? onednn_failed(status, "running a step", err) : 0;
 }
 
-/* `times` NULL: they are not taken. */
-static int run_tile(struct exec *exec, uint32_t first, struct measure_steps *times, uint32_t repeat, struct bgd_err *err)
+/* Runs the pictures first..n - 1, or as many of them as a tile has; primitives compute all of it, whatever lies there. `times` NULL:
+ * they are not taken. */
+static int run_tile(struct exec *exec, uint32_t first, uint32_t n, struct measure_steps *times, uint32_t repeat,
+                    struct bgd_err *err)
 {
     struct network *net = exec->network;
     const struct bgd_format_header *h = net->model->header;
+    uint32_t pictures = n - first < net->tile ? n - first : net->tile;
     for (uint32_t i = 0; i < h->n_inputs; i++)
         dnnl_memory_set_data_handle(exec->memories[net->inputs[i]],
                                     exec->inputs[i] + first * shape_size(model_shape(net->model, i)));
@@ -311,7 +314,7 @@ static int run_tile(struct exec *exec, uint32_t first, struct measure_steps *tim
                                     exec->outputs[i] + first * shape_size(model_shape(net->model, h->outputs[i])));
     double before = times ? measure_now() : 0;
     for (uint32_t i = 0; i < net->n_steps; i++) {
-        if (run_step(exec, i, err))
+        if (run_step(exec, i, pictures, err))
             return err->code;
         if (!times)
             continue;
@@ -330,7 +333,7 @@ static int onednn_run(struct exec *exec, uint32_t n, struct bgd_err *err)
     int threads = omp_get_max_threads(), code = 0;
     omp_set_num_threads(1);
     for (uint32_t first = 0; first < n && !code; first += exec->network->tile)
-        code = run_tile(exec, first, NULL, 0, err);
+        code = run_tile(exec, first, n, NULL, 0, err);
     omp_set_num_threads(threads);
     return code;
 }
@@ -389,7 +392,7 @@ static int onednn_profile(struct exec *exec, uint32_t n, uint32_t repeats, struc
     omp_set_num_threads(1);
     for (uint32_t i = 0; i < repeats; i++)
         for (uint32_t first = 0; first < n && !code; first += exec->network->tile)
-            code = run_tile(exec, first, &steps, i, err);
+            code = run_tile(exec, first, n, &steps, i, err);
     omp_set_num_threads(threads);
     if (!code)
         measure_steps_times(&steps, times);

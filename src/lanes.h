@@ -2,7 +2,7 @@
  * Eight floats side by side, for the CPU's loops: GCC's vector extensions, so that any processor runs them.
  *
  * LANES_CLONES before a function compiles it once more for AVX2, and the one that suits the processor is called. Without
- * contraction (the build says so) both give the same bits. What such a function calls must be inline.
+ * contraction (the build says so) both give the same bits. What such a function calls is compiled with it only if it is inline.
  */
 #ifndef BGD_LANES_H
 #define BGD_LANES_H
@@ -52,7 +52,7 @@ LANES_INLINE float lanes_sum(lanes x)
     return sum;
 }
 
-/* e^x within 2 units in the last place; 0 below -87.3, where expf has no normal numbers left, and 2.4e38 above 88.3; NAN stays. The
+/* e^x within 2 units in the last place; 0 below -87.3, where expf has hardly any normal numbers left, and 2.2e38 above 88.3; NAN stays. The
  * reduction and the polynomial are those of expf in S. L. Moshier's Cephes library. */
 LANES_INLINE lanes lanes_exp(lanes x)
 {

@@ -1,8 +1,9 @@
 /*
  * The inside of backend_onednn: a graph turned into a list of oneDNN primitives, and loops of our own between them.
  *
- * onednn_network.c holds the list, its blocks of memory and its constants; onednn_ops.c and onednn_conv.c turn each op into steps of
- * the list, fusing what can be fused; onednn_loops.c, onednn_depthwise.c, onednn_high_pass.c and onednn_winograd.c have the loops; backend_onednn.c runs it.
+ * onednn_network.c holds the list, its blocks of memory and its constants; onednn_ops.c and onednn_conv.c turn each op into steps
+ * of the list, fusing what can be fused; onednn_loops.c, onednn_depthwise.c, onednn_high_pass.c and onednn_winograd.c have the
+ * loops; backend_onednn.c runs it.
  */
 #ifndef BGD_ONEDNN_H
 #define BGD_ONEDNN_H
@@ -28,23 +29,22 @@ struct arg {
     dnnl_memory_t constant; /* shared by all execs, read only; owned by the network */
 };
 
-/* One op as a loop of ours over a tile; see onednn_loops.c. */
+/* One op as a loop of ours over the first `pictures` of a tile: the others are nobody's. */
 struct loop {
-    void (*run)(const struct loop *loop, const float *const *sources, float *target, float *scratch);
+    void (*run)(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target, float *scratch);
     const struct bgd_format_op *op;
-    uint32_t tile;
     struct shape in[8], out;
     uint32_t block; /* channels lie in blocks of so many (of the first input and the output; others are dense) */
     void *tables;   /* of high_pass and upsample, the bias of a join, weights and bias of depthwise; owned */
-    size_t part;    /* of Winograd's split and join: floats from one of the 36 to the next */
+    uint32_t tile;  /* of Winograd's split and join: pictures in a part */
+    size_t part;    /* floats from one of the 36 to the next */
     bool residual;  /* of a join: there is a second source, which is added behind `first` and before `last` */
     enum onednn_activation first, last; /* of depthwise (`first`) and a join */
     size_t scratch_bytes;               /* that run needs */
 };
 
 /* NULL when memory ran out. `op` is borrowed. */
-struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
-                                uint32_t block);
+struct loop *onednn_loop_create(const struct bgd_format_op *op, const struct shape *in, struct shape out, uint32_t block);
 void onednn_loop_destroy(struct loop *loop);
 
 /* Blocks of so many channels, the last of which may not be full. */
@@ -54,13 +54,13 @@ static inline uint32_t blocks_of(uint32_t channels, uint32_t block)
 }
 
 /* The loop of a high-pass, whose tables are high_pass_create's, and the scratch that it needs. */
-void onednn_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch);
+void onednn_high_pass(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target, float *scratch);
 size_t onednn_high_pass_bytes(const struct high_pass *tables, struct shape shape);
 
 /* A convolution of each channel by itself in blocks of `block`, a multiple of LANES; from weights (c, kernel) and c biases. NULL
  * when memory ran out. */
-struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t tile, struct shape in, struct shape out,
-                                     uint32_t block, const float *weights, const float *bias);
+struct loop *onednn_depthwise_create(const struct bgd_format_op *op, struct shape in, struct shape out, uint32_t block,
+                                     const float *weights, const float *bias);
 
 /* Convolutions of 3x3 as 36 products of matrices; see onednn_winograd.c. */
 #define WINOGRAD_PARTS 36u
@@ -168,11 +168,8 @@ int onednn_add_reorder(struct builder *b, uint32_t from, uint32_t to);
 dnnl_memory_t onednn_constant(struct builder *b, uint32_t tensor, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag,
                               const dnnl_memory_desc_t *desc);
 
-/* The builder's own room i for so many floats, until it is asked for again: weights come and go faster than memory does. NULL and an
- * error when memory ran out. */
-float *onednn_room(struct builder *b, uint32_t i, size_t count);
-
-/* The values of a tensor in room i, likewise. */
+/* The values of a tensor, in the builder's own room i, until that is asked for again: weights come and go faster than memory does.
+ * NULL and an error when memory ran out. */
 float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor);
 
 /* One that the caller fills, at *values. */

@@ -244,6 +244,9 @@ done:
 /* The most that all pictures' tiles may take in memory, before and behind the products each: more would only wait for it. */
 #define WINOGRAD_BYTES (16u << 20)
 
+/* And a layer's weights, 36 for 9: above, a model would grow to many times its file. */
+#define WINOGRAD_WEIGHT_BYTES (64u << 20)
+
 /* One of the 36 products: a 1x1 convolution of all pictures' tiles at once. */
 static dnnl_status_t plan_product(const struct builder *b, struct shape in, struct shape out, dnnl_primitive_desc_t *pd)
 {
@@ -379,7 +382,9 @@ static int try_winograd(struct builder *b, uint32_t index, bool *built)
     uint32_t block = block_of_product(pd);
     int code = 0;
     if (block && in.c % block == 0 && out.c % block == 0 && WINOGRAD_PARTS * onednn_part_bytes(source) <= WINOGRAD_BYTES &&
-        WINOGRAD_PARTS * onednn_part_bytes(target) <= WINOGRAD_BYTES) {
+        WINOGRAD_PARTS * onednn_part_bytes(target) <= WINOGRAD_BYTES &&
+        WINOGRAD_PARTS * onednn_part_bytes(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) <=
+            WINOGRAD_WEIGHT_BYTES) {
         *built = true;
         code = build_winograd(b, index, pd, block);
     }
@@ -443,7 +448,7 @@ static int build_depthwise(struct builder *b, uint32_t index)
     const float *weights = onednn_tensor(b, 0, op->tensors[0]), *bias = onednn_tensor(b, 1, op->tensors[1]);
     if (!weights || !bias)
         return b->err->code;
-    struct loop *loop = onednn_depthwise_create(op, b->net->tile, in, out, 8, weights, bias);
+    struct loop *loop = onednn_depthwise_create(op, in, out, 8, weights, bias);
     if (loop)
         loop->first = take_loop_activation(b, &value);
     const struct arg args[] = {{0, onednn_in_layout(b, b->value_block[op->inputs[0]], &source_desc), NULL},

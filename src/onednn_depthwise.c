@@ -23,13 +23,14 @@ LANES_INLINE void depthwise_pixel(const struct loop *loop, const float *plane, c
     lanes_store(out, onednn_activate(loop->first, sum));
 }
 
-LANES_CLONES static void run_depthwise(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_depthwise(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                       float *scratch)
 {
     (void)scratch;
     const struct bgd_window *w = &loop->op->window;
     struct shape in = loop->in[0], out = loop->out;
     uint32_t block = loop->block, blocks = blocks_of(in.c, block);
-    for (uint32_t p = 0; p < loop->tile * blocks; p++) {
+    for (uint32_t p = 0; p < pictures * blocks; p++) {
         const float *plane = sources[0] + (size_t)p * in.h * in.w * block;
         const float *table = (const float *)loop->tables + (size_t)(p % blocks) * (1 + w->kernel_h * w->kernel_w) * block;
         for (uint32_t i = 0; i < out.h; i++)
@@ -40,8 +41,8 @@ LANES_CLONES static void run_depthwise(const struct loop *loop, const float *con
     }
 }
 
-struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t tile, struct shape in, struct shape out,
-                                     uint32_t block, const float *weights, const float *bias)
+struct loop *onednn_depthwise_create(const struct bgd_format_op *op, struct shape in, struct shape out, uint32_t block,
+                                     const float *weights, const float *bias)
 {
     uint32_t taps = op->window.kernel_h * op->window.kernel_w, blocks = blocks_of(out.c, block);
     struct loop *loop = calloc(1, sizeof *loop);
@@ -53,8 +54,7 @@ struct loop *onednn_depthwise_create(const struct bgd_format_op *op, uint32_t ti
             for (uint32_t i = 0; i < taps; i++)
                 column[(size_t)(1 + i) * block] = weights[(size_t)c * taps + i];
         }
-        *loop = (struct loop){
-            .run = run_depthwise, .op = op, .tile = tile, .in = {in}, .out = out, .block = block, .tables = table};
+        *loop = (struct loop){.run = run_depthwise, .op = op, .in = {in}, .out = out, .block = block, .tables = table};
     } else {
         free(loop);
         free(table);

@@ -104,11 +104,12 @@ LANES_INLINE void high_pass_planes(const struct high_pass *t, struct shape s, co
         }
 }
 
-LANES_CLONES void onednn_high_pass(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES void onednn_high_pass(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                   float *scratch)
 {
     struct shape s = loop->out;
     const struct high_pass_work work = divide_work(loop->tables, s, scratch);
-    uint32_t n = loop->tile * s.c;
+    uint32_t n = pictures * s.c;
     size_t plane = (size_t)s.h * s.w;
     for (uint32_t first = 0; first < n; first += LANES) {
         uint32_t count = n - first < LANES ? n - first : LANES;

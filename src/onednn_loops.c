@@ -8,7 +8,6 @@
 #include "onednn.h"
 
 #include "err.h"
-#include "high_pass.h"
 
 #include <assert.h>
 #include <math.h>
@@ -105,12 +104,13 @@ LANES_INLINE void combine_pixels(const struct loop *loop, const float *x, const 
     }
 }
 
-LANES_CLONES static void run_combine(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_combine(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                     float *scratch)
 {
     (void)scratch;
     size_t size = picture_size(loop->in[0], loop->block);
     bool channels = loop->in[1].c == loop->in[0].c && loop->in[1].h == 1 && loop->in[1].w == 1;
-    for (uint32_t n = 0; n < loop->tile; n++) {
+    for (uint32_t n = 0; n < pictures; n++) {
         const float *y = sources[1] + n * shape_size(loop->in[1]);
         if (channels)
             combine_channels(loop, sources[0] + n * size, y, target + n * size);
@@ -122,12 +122,12 @@ LANES_CLONES static void run_combine(const struct loop *loop, const float *const
 /* ---------------------------------------------------------------- concat */
 
 /* Blocks are full (the builder sees to it), so that a source's blocks follow each other; nhwc goes pixel by pixel. */
-static void run_concat(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+static void run_concat(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target, float *scratch)
 {
     (void)scratch;
     size_t plane = (size_t)loop->out.h * loop->out.w;
     bool by_pixel = loop->block == loop->out.c && loop->block > 1;
-    for (uint32_t n = 0; n < loop->tile; n++)
+    for (uint32_t n = 0; n < pictures; n++)
         for (size_t p = 0; p < (by_pixel ? plane : 1); p++)
             for (uint32_t i = 0; i < loop->op->n_inputs; i++) {
                 size_t part = loop->in[i].c * (by_pixel ? 1 : plane);
@@ -174,10 +174,11 @@ LANES_INLINE void blend_columns(const struct column *columns, uint32_t width, co
     }
 }
 
-LANES_CLONES static void run_upsample(const struct loop *loop, const float *const *sources, float *target, float *row)
+LANES_CLONES static void run_upsample(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                      float *row)
 {
     struct shape in = loop->in[0], out = loop->out;
-    uint32_t block = loop->block, planes = loop->tile * blocks_of(in.c, block);
+    uint32_t block = loop->block, planes = pictures * blocks_of(in.c, block);
     size_t stride = (size_t)in.w * block;
     for (uint32_t p = 0; p < planes; p++) {
         const float *source = sources[0] + p * in.h * stride;
@@ -229,7 +230,7 @@ LANES_INLINE lanes sum_lanes(const float *plane, uint32_t width, uint32_t block,
     return sums[0] + sums[1] + (sums[2] + sums[3]);
 }
 
-static float sum_channel(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns)
+LANES_INLINE float sum_channel(const float *plane, uint32_t width, uint32_t block, struct range rows, struct range columns)
 {
     float sum = 0;
     for (uint32_t i = rows.first; i < rows.end; i++)
@@ -250,11 +251,12 @@ LANES_INLINE void mean_of(const float *plane, uint32_t width, uint32_t block, st
         out[k] = sum_channel(plane + k, width, block, rows, columns) / count;
 }
 
-LANES_CLONES static void run_mean(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_mean(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                  float *scratch)
 {
     (void)scratch;
     struct shape in = loop->in[0], out = loop->out;
-    uint32_t block = loop->block, planes = loop->tile * blocks_of(in.c, block);
+    uint32_t block = loop->block, planes = pictures * blocks_of(in.c, block);
     for (uint32_t p = 0; p < planes; p++) {
         const float *plane = sources[0] + (size_t)p * in.h * in.w * block;
         for (uint32_t i = 0; i < out.h; i++)
@@ -267,11 +269,12 @@ LANES_CLONES static void run_mean(const struct loop *loop, const float *const *s
 
 /* oneDNN's own has another window where the size is even. `squares` has room for a pixel's, and zeros for the size[0] - 1
  * channels around them that there are not. */
-static void run_lrn(const struct loop *loop, const float *const *sources, float *restrict target, float *restrict squares)
+static void run_lrn(const struct loop *loop, uint32_t pictures, const float *const *sources, float *restrict target,
+                    float *restrict squares)
 {
     const struct bgd_format_op *op = loop->op;
     uint32_t channels = loop->out.c, size = op->size[0];
-    size_t pixels = (size_t)loop->tile * loop->out.h * loop->out.w;
+    size_t pixels = (size_t)pictures * loop->out.h * loop->out.w;
     float alpha = op->parameter / (float)size;
     memset(squares, 0, (channels + size - 1) * sizeof *squares);
     for (size_t p = 0; p < pixels; p++, target += channels) {
@@ -343,7 +346,8 @@ static size_t attention_floats(struct shape s)
     return (2 * (size_t)s.w + 1) * whole_lanes((size_t)s.c * s.h);
 }
 
-LANES_CLONES static void run_attention(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_attention(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                       float *scratch)
 {
     size_t rows = (size_t)loop->out.c * loop->out.h, width = loop->out.w, padded = whole_lanes(rows);
     const struct attention_work work = {.keys = scratch,
@@ -352,7 +356,7 @@ LANES_CLONES static void run_attention(const struct loop *loop, const float *con
                                         .rows = rows,
                                         .padded = padded,
                                         .width = width};
-    for (size_t first = 0; first < loop->tile * rows * width; first += rows * width) {
+    for (size_t first = 0; first < pictures * rows * width; first += rows * width) {
         gather_columns(&work, sources[1] + first, work.keys);
         gather_columns(&work, sources[2] + first, work.values);
         for (size_t i = 0; i < rows; i++)
@@ -367,10 +371,11 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y) + (isnan(x) != 0) - (isnan(y) != 0);
 }
 
-static void run_quantile_mask(const struct loop *loop, const float *const *sources, float *target, float *sorted)
+static void run_quantile_mask(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                              float *sorted)
 {
     size_t n = (size_t)shape_size(loop->out);
-    for (uint32_t t = 0; t < loop->tile; t++) {
+    for (uint32_t t = 0; t < pictures; t++) {
         const float *x = sources[0] + t * n;
         memcpy(sorted, x, n * sizeof *x);
         qsort(sorted, n, sizeof *sorted, compare_floats);
@@ -382,10 +387,10 @@ static void run_quantile_mask(const struct loop *loop, const float *const *sourc
     }
 }
 
-static void run_denoise(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+static void run_denoise(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target, float *scratch)
 {
     (void)scratch;
-    size_t n = loop->tile * (size_t)shape_size(loop->out);
+    size_t n = pictures * (size_t)shape_size(loop->out);
     float cut = loop->op->parameter;
     for (size_t i = 0; i < n; i++) {
         float background = 1 - sources[0][i];
@@ -395,14 +400,13 @@ static void run_denoise(const struct loop *loop, const float *const *sources, fl
 
 /* ---------------------------------------------------------------- */
 
-struct loop *onednn_loop_create(const struct bgd_format_op *op, uint32_t tile, const struct shape *in, struct shape out,
-                                uint32_t block)
+struct loop *onednn_loop_create(const struct bgd_format_op *op, const struct shape *in, struct shape out, uint32_t block)
 {
     struct loop *loop = calloc(1, sizeof *loop);
     bool made = true;
     if (!loop)
         return NULL;
-    *loop = (struct loop){.op = op, .tile = tile, .out = out, .block = block};
+    *loop = (struct loop){.op = op, .out = out, .block = block};
     memcpy(loop->in, in, op->n_inputs * sizeof *in);
     switch ((enum bgd_op)op->code) {
     case BGD_OP_ADD:

@@ -127,7 +127,7 @@ uint32_t onednn_in_layout(struct builder *b, uint32_t from, const dnnl_memory_de
     return to == NONE || onednn_add_reorder(b, from, to) ? NONE : to;
 }
 
-float *onednn_room(struct builder *b, uint32_t i, size_t count)
+static float *room(struct builder *b, uint32_t i, size_t count)
 {
     if (b->rooms[i].count < count) {
         free(b->rooms[i].floats);
@@ -141,7 +141,7 @@ float *onednn_room(struct builder *b, uint32_t i, size_t count)
 
 float *onednn_tensor(struct builder *b, uint32_t i, uint32_t tensor)
 {
-    float *values = onednn_room(b, i, (size_t)model_tensor_count(&b->model->tensors[tensor]));
+    float *values = room(b, i, (size_t)model_tensor_count(&b->model->tensors[tensor]));
     if (values)
         model_read_tensor(b->model, tensor, values);
     return values;

@@ -268,8 +268,7 @@ static int build_loop(struct builder *b, uint32_t index)
     if (args[op->n_inputs].block == NONE)
         return b->err->code;
     b->value_block[value] = args[op->n_inputs].block;
-    return onednn_add_loop(b, onednn_loop_create(op, b->net->tile, shapes, out, channel_block(tag, out.c)), args,
-                           op->n_inputs + 1);
+    return onednn_add_loop(b, onednn_loop_create(op, shapes, out, channel_block(tag, out.c)), args, op->n_inputs + 1);
 }
 
 static bool same_shapes(const struct builder *b, const struct bgd_format_op *op)

@@ -16,6 +16,7 @@
 #include "onednn.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define SIDE 6u /* of a tile of the input */
@@ -80,15 +81,17 @@ LANES_INLINE void split_tile(const float *plane, struct shape s, uint32_t block,
     }
 }
 
-LANES_CLONES static void run_split(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_split(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                   float *scratch)
 {
     (void)scratch;
     struct shape in = loop->in[0];
     const struct bgd_window *w = &loop->op->window;
     uint32_t block = loop->block, blocks = in.c / block, rows = tiles_along(loop->out.h), columns = tiles_along(loop->out.w);
     size_t plane = (size_t)in.h * in.w * block, tiles = (size_t)loop->tile * rows * columns;
+    size_t n_tiles = (size_t)pictures * rows * columns;
     for (uint32_t b = 0; b < blocks; b++)
-        for (size_t t = 0; t < tiles; t++) {
+        for (size_t t = 0; t < n_tiles; t++) {
             size_t n = t / (rows * columns);
             int64_t y = (int64_t)(t / columns % rows) * STEP - w->pad_top, x = (int64_t)(t % columns) * STEP - w->pad_left;
             const float *source = sources[0] + (n * blocks + b) * plane;
@@ -106,6 +109,14 @@ LANES_INLINE void join_line(const lanes m[SIDE], lanes y[STEP])
     y[1] = P * b + Q * d;
     y[2] = PP * a + QQ * c;
     y[3] = P * PP * b + Q * QQ * d + m[5];
+}
+
+/* A sum that overflows in parts of both signs is no number, or of the wrong sign, where a plain one is infinite; an activation would
+ * make a plausible 0 of it. */
+LANES_INLINE lanes keep_overflow(lanes y)
+{
+    const lanes infinity = (lanes){0} + INFINITY, none = y - y;
+    return lanes_choose(none != none, infinity, y);
 }
 
 /* What becomes of an output: the bias, an activation, a residual (or NULL) and an activation behind that. */
@@ -132,7 +143,7 @@ LANES_INLINE void join_tile(const float *in, size_t part, const struct finish *f
         join_line(halfway[i], row);
         for (uint32_t j = 0; j < width; j++) {
             size_t at = ((size_t)(y + i) * s.w + x + j) * block;
-            lanes value = onednn_activate(finish->first, row[j] + finish->bias);
+            lanes value = onednn_activate(finish->first, keep_overflow(row[j]) + finish->bias);
             if (finish->residual)
                 value = onednn_activate(finish->last, value + lanes_load(finish->residual + at));
             lanes_store(plane + at, value);
@@ -140,15 +151,17 @@ LANES_INLINE void join_tile(const float *in, size_t part, const struct finish *f
     }
 }
 
-LANES_CLONES static void run_join(const struct loop *loop, const float *const *sources, float *target, float *scratch)
+LANES_CLONES static void run_join(const struct loop *loop, uint32_t pictures, const float *const *sources, float *target,
+                                  float *scratch)
 {
     (void)scratch;
     struct shape out = loop->out;
     const float *bias = loop->tables;
     uint32_t block = loop->block, blocks = out.c / block, rows = tiles_along(out.h), columns = tiles_along(out.w);
     size_t plane = (size_t)out.h * out.w * block, tiles = (size_t)loop->tile * rows * columns;
+    size_t n_tiles = (size_t)pictures * rows * columns;
     for (uint32_t b = 0; b < blocks; b++)
-        for (size_t t = 0; t < tiles; t++) {
+        for (size_t t = 0; t < n_tiles; t++) {
             size_t at = (t / (rows * columns) * blocks + b) * plane;
             uint32_t y = (uint32_t)(t / columns % rows) * STEP, x = (uint32_t)(t % columns) * STEP;
             for (uint32_t k = 0; k < block; k += LANES) {

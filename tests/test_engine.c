@@ -470,15 +470,9 @@ Test(engine, the_activation_of_a_softmax_is_no_evidence)
     cr_expect_eq(result.n_regions, 2);
 }
 
-Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)
+/* Logits to scores; closes the graph. */
+static void check_overflow(struct graph *g, uint32_t logits)
 {
-    struct graph *g = net_graph();
-    uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
-    float weight[6 * 3], bias[6] = {0};
-    for (int i = 0; i < 18; i++)
-        weight[i] = 3e38f;
-    x = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", x, 0);
-    uint32_t logits = graph_dense(g, "logits", x, 6, weight, bias);
     graph_output(g, logits);
     graph_output(g, graph_op(g, BGD_OP_SOFTMAX, "scores", logits, 0));
     struct meta meta = net_classifier_meta(6, 3, WIDTH, HEIGHT);
@@ -499,4 +493,36 @@ Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)
     }
     free(image.rgb);
     net_close(&net);
+}
+
+Test(engine, a_model_that_overflows_is_an_error_not_a_verdict)
+{
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
+    float weight[6 * 3], bias[6] = {0};
+    for (int i = 0; i < 18; i++)
+        weight[i] = 3e38f;
+    x = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", x, 0);
+    check_overflow(g, graph_dense(g, "logits", x, 6, weight, bias));
+}
+
+/* Winograd's sums overflow with both signs: a NAN, of which a ReLU would make a plausible 0. */
+Test(engine, a_convolution_that_overflows_is_an_error_not_a_verdict)
+{
+    static float first[32 * 3 * 5], second[32 * 32 * 9], last[6 * 32], bias[32];
+    for (int i = 0; i < 32 * 3 * 5; i++)
+        first[i] = 1e35f;
+    for (int i = 0; i < 32 * 32 * 9; i++)
+        second[i] = 1e3f;
+    for (int i = 0; i < 6 * 32; i++)
+        last[i] = 1;
+    struct graph *g = net_graph();
+    uint32_t x = graph_input(g, "input", (struct shape){3, HEIGHT, WIDTH});
+    struct bgd_window window = graph_window(1, 2, 0);
+    window.kernel_h = 5; /* to 38x30: conv2's tiles are whole, and all of their values equal */
+    x = graph_conv(g, "conv1", x, 32, window, 1, first, bias);
+    x = graph_conv(g, "conv2", x, 32, graph_window(3, 1, 0), 1, second, bias);
+    x = graph_op(g, BGD_OP_RELU, "relu", x, 0);
+    x = graph_op(g, BGD_OP_GLOBAL_MEAN, "mean", x, 0);
+    check_overflow(g, graph_dense(g, "logits", x, 6, last, bias));
 }
